@@ -1,0 +1,1 @@
+//! Benchmarks and the peers they are held against.

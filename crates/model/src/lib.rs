@@ -1,0 +1,29 @@
+//! Networks, training, metrics, calibration, explanations and the bundle format, without I/O.
+//!
+//! A score is a pure function of a feature row and a [`Bundle`] (INV-5). Training and scoring share one
+//! [`Preprocessing`](preprocessing::Preprocessing) and one forward kernel, so what was measured on the validation
+//! rows is what the scorer serves. candle computes gradients and is named nowhere outside [`mlp`].
+//!
+//! The two entries are [`train`], which turns labelled rows into a bundle, and [`Scorer`], which turns a bundle and
+//! rows into scores.
+
+mod batch;
+pub mod bundle;
+pub mod calibration;
+pub mod dataset;
+mod error;
+pub mod explanation;
+pub mod inference;
+pub mod metrics;
+pub mod mlp;
+pub mod preprocessing;
+pub mod rows;
+mod scalar;
+pub mod scorer;
+pub mod training;
+
+pub use bundle::{Bundle, Manifest};
+pub use error::{Error, Result};
+pub use rows::{Column, Feature, FeatureKind, FeatureSchema, Rows};
+pub use scorer::{Scored, Scorer};
+pub use training::{Provenance, Trained, TrainingRequest, TrainingSettings, train};

@@ -1,0 +1,58 @@
+//! The learning rate of each step.
+
+use super::OptimiserSettings;
+
+/// A linear rise, then a cosine's fall.
+pub(super) struct Schedule {
+    step: usize,
+    warmup_steps: usize,
+    steps: usize,
+    highest: f64,
+    last: f64,
+}
+
+impl Schedule {
+    pub(super) fn new(settings: &OptimiserSettings, steps: usize) -> Self {
+        let warmup_steps = crate::scalar::floor_index(settings.warmup_share * steps as f64, steps + 1);
+        let last = settings.learning_rate * settings.final_rate_share;
+        Self {
+            step: 0,
+            warmup_steps,
+            steps,
+            highest: settings.learning_rate,
+            last,
+        }
+    }
+
+    /// The rate of the next step, counted from the first.
+    pub(super) fn next_rate(&mut self) -> f64 {
+        self.step += 1;
+        if self.step <= self.warmup_steps {
+            return self.highest * self.step as f64 / self.warmup_steps as f64;
+        }
+        let falling = (self.steps - self.warmup_steps).max(1) as f64;
+        let through = ((self.step - self.warmup_steps) as f64 / falling).min(1.0);
+        let height = 0.5 * (1.0 + libm::cos(std::f64::consts::PI * through));
+        self.last + (self.highest - self.last) * height
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_rises_then_falls_to_its_last() {
+        let settings = OptimiserSettings {
+            learning_rate: 0.1,
+            warmup_share: 0.1,
+            final_rate_share: 0.1,
+            ..Default::default()
+        };
+        let mut schedule = Schedule::new(&settings, 100);
+        let rates: Vec<f64> = (0..105).map(|_| schedule.next_rate()).collect();
+        assert!((rates[0] - 0.01).abs() < 1e-12 && (rates[9] - 0.1).abs() < 1e-12);
+        assert!(rates[9..100].windows(2).all(|pair| pair[0] > pair[1]));
+        assert!((rates[99] - 0.01).abs() < 1e-12 && rates[104] == rates[99]);
+    }
+}

@@ -1,0 +1,60 @@
+//! A registry in a folder of its own, and bundles to put into it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::ops::ControlFlow;
+use std::sync::OnceLock;
+
+use lake::Store;
+use model::dataset::TimeSplit;
+use model::{Bundle, Column, FeatureSchema, Provenance, Rows, TrainingRequest, TrainingSettings, train};
+
+use crate::Registry;
+
+pub(crate) fn registry() -> (tempfile::TempDir, Store, Registry) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().to_str().unwrap()).unwrap();
+    (folder, store.clone(), Registry::open(store))
+}
+
+/// A small bundle, made at this time; the versions of two times differ.
+pub(crate) fn bundle(created_at_us: i64) -> Bundle {
+    static BUNDLE: OnceLock<Bundle> = OnceLock::new();
+    let mut bundle = BUNDLE.get_or_init(trained).clone();
+    bundle.manifest.lineage.created_at_us = created_at_us;
+    bundle
+}
+
+fn trained() -> Bundle {
+    let count = 400;
+    let amounts: Vec<f64> = (0..count).map(|row| f64::from(row * 37 % 101)).collect();
+    let labels: Vec<f32> = amounts
+        .iter()
+        .map(|&amount| if amount > 80.0 { 1.0 } else { 0.0 })
+        .collect();
+    let times_us: Vec<i64> = (0..i64::from(count)).map(|row| row * 1_000_000).collect();
+    let mut rows = Rows::new(amounts.len());
+    rows.insert("amount", Column::Numeric(amounts)).unwrap();
+    let mut settings = TrainingSettings::default();
+    settings.network.hidden = vec![4];
+    settings.network.members = 1;
+    settings.optimiser.max_epochs = 2;
+    let request = TrainingRequest {
+        schema: &FeatureSchema::of(&["amount"], &[]).unwrap(),
+        rows: &rows,
+        labels: &labels,
+        weights: None,
+        times_us: &times_us,
+        split: &TimeSplit::last_share(&times_us, 0.25),
+        settings: &settings,
+        seed: 1,
+        start: None,
+        provenance: Provenance {
+            code_version: "test".to_owned(),
+            ..Provenance::default()
+        },
+    };
+    train(&request, &mut |_| ControlFlow::Continue(()))
+        .unwrap()
+        .bundle
+}

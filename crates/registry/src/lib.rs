@@ -1,0 +1,33 @@
+//! Bundles, which of them is in use, and who said so.
+//!
+//! Everything lies in one [`Store`](lake::Store), below `models/`: a folder for each version, written once and never
+//! changed, and `models/audit/`, an object for each announcement.
+
+mod announcement;
+mod bundles;
+mod error;
+
+use lake::Store;
+
+pub use announcement::{Announcement, CHALLENGER, CHAMPION};
+pub use bundles::{ModelSummary, Version};
+pub use error::{RegistryError, Result};
+
+const FOLDER: &str = "models";
+
+/// The models of a store.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    store: Store,
+}
+
+impl Registry {
+    /// The registry in this store.
+    #[must_use]
+    pub fn open(store: Store) -> Self {
+        Self { store }
+    }
+}
+
+#[cfg(test)]
+mod fixture;

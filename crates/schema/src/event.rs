@@ -1,0 +1,125 @@
+//! Canonical events: what every input has become once ingest has accepted it.
+
+use std::collections::BTreeMap;
+
+use iso_currency::Currency;
+use serde::{Deserialize, Serialize};
+
+/// What kind of event a row is. The order is that of equal times: a label goes first (R9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// A label becomes known.
+    Label = 0,
+    /// A transaction takes place.
+    Transaction = 1,
+}
+
+impl Kind {
+    /// The kind with this number, if there is one.
+    #[must_use]
+    pub const fn from_code(code: i32) -> Option<Self> {
+        match code {
+            0 => Some(Self::Label),
+            1 => Some(Self::Transaction),
+            _ => None,
+        }
+    }
+}
+
+/// Which raw topic an event came in by. The numbers are part of the log's order and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum SourceTopic {
+    /// The topic of raw transactions.
+    Transactions = 0,
+    /// The topic of raw labels.
+    Labels = 1,
+}
+
+impl SourceTopic {
+    /// The name under which a source of this topic writes into the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Transactions => "transactions",
+            Self::Labels => "labels",
+        }
+    }
+}
+
+/// Where in the raw topics an event was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// The raw topic.
+    pub topic: SourceTopic,
+    /// Its partition.
+    pub partition: i32,
+    /// The record's offset.
+    pub offset: i64,
+    /// The record's timestamp, as the broker has it.
+    pub timestamp_us: i64,
+}
+
+/// An event of the log.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A transaction.
+    Transaction(Transaction),
+    /// A label.
+    Label(Label),
+}
+
+/// A payment transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transaction {
+    /// The user's identifier: a repeat is a duplicate.
+    pub transaction_id: String,
+    /// When it took place.
+    pub event_time_us: i64,
+    /// Its amount in the currency's smallest unit.
+    pub amount_minor: i64,
+    /// Its currency.
+    pub currency: Currency,
+    /// Who and what takes part: entity name → value.
+    pub entities: BTreeMap<String, String>,
+    /// Further properties: name → value.
+    pub attributes: BTreeMap<String, Attribute>,
+    /// Document images that belong to it.
+    pub image_ids: Vec<String>,
+}
+
+/// A further property of a transaction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Attribute {
+    /// A number.
+    Number(f64),
+    /// A category or a text.
+    Text(String),
+}
+
+/// What is known about a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It was in order.
+    Genuine,
+    /// It was a fraud.
+    Fraud,
+}
+
+/// A fraud label: a verdict about a transaction, valid from the time it became known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The transaction it speaks of.
+    pub transaction_id: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// When it became known.
+    pub known_at_us: i64,
+    /// Who says so: chargeback, analyst, …
+    pub source: String,
+    /// The transaction's entities: entity name → value.
+    pub entities: BTreeMap<String, String>,
+}

@@ -1,0 +1,9 @@
+//! What tests need beside the code they test: real brokers, names nobody else uses, and waiting with a deadline.
+//!
+//! For tests alone, so it panics where a test should fail.
+
+mod broker;
+mod wait;
+
+pub use broker::{Broker, unique};
+pub use wait::{eventually, wait_until};

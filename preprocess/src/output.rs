@@ -1,0 +1,140 @@
+//! Rows whose turn it was, put together into the batches that go out.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Float32Array, Float64Builder, Int32Array, Int64Array, ListArray, RecordBatch,
+    TimestampMicrosecondArray,
+};
+use arrow::buffer::{OffsetBuffer, ScalarBuffer};
+use arrow::compute::interleave;
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::error::ArrowError;
+use schema::layout::column;
+
+use crate::item::{Batch, Item};
+
+/// The rows for one target partition since the last batch to it.
+pub(crate) struct Output {
+    schema: SchemaRef,
+    batches: Vec<Arc<Batch>>,
+    rows: Vec<(usize, usize)>,
+    index: Vec<i64>,
+    order_time: Vec<i64>,
+    late: Vec<bool>,
+    /// One a feature of this stage; NaN stands for nothing.
+    features: Vec<Float64Builder>,
+    first_feature: usize,
+    sequence: Vec<f32>,
+    sequence_ends: Vec<usize>,
+    epoch: i32,
+}
+
+/// What a stage adds to a row.
+pub(crate) struct Added<'a> {
+    pub(crate) index: i64,
+    pub(crate) order_time_us: i64,
+    pub(crate) late: bool,
+    /// Values of this stage's features; none for a label.
+    pub(crate) features: Option<&'a [f64]>,
+    pub(crate) sequence: &'a [f32],
+}
+
+impl Output {
+    /// An empty batch; this stage's `features` columns stand at `first_feature` of the schema.
+    pub(crate) fn new(schema: SchemaRef, first_feature: usize, features: usize, epoch: u32) -> Self {
+        Self {
+            schema,
+            batches: Vec::new(),
+            rows: Vec::new(),
+            index: Vec::new(),
+            order_time: Vec::new(),
+            late: Vec::new(),
+            features: (0..features).map(|_| Float64Builder::new()).collect(),
+            first_feature,
+            sequence: Vec::new(),
+            sequence_ends: vec![0],
+            epoch: i32::try_from(epoch).unwrap_or(i32::MAX),
+        }
+    }
+
+    pub(crate) fn push(&mut self, item: &Item, added: &Added<'_>) {
+        let known = self.batches.iter().rposition(|b| Arc::ptr_eq(b, &item.batch));
+        let slot = known.unwrap_or_else(|| {
+            self.batches.push(Arc::clone(&item.batch));
+            self.batches.len() - 1
+        });
+        self.rows.push((slot, item.row));
+        self.index.push(added.index);
+        self.order_time.push(added.order_time_us);
+        self.late.push(added.late);
+        for (nth, builder) in self.features.iter_mut().enumerate() {
+            let value = added.features.map(|values| values[nth]);
+            builder.append_option(value.filter(|x| !x.is_nan()));
+        }
+        self.sequence.extend_from_slice(added.sequence);
+        self.sequence_ends.push(self.sequence.len());
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn last_index(&self) -> Option<i64> {
+        self.index.last().copied()
+    }
+
+    /// The batch; empty again afterwards.
+    pub(crate) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+        if self.rows.is_empty() {
+            return Ok(RecordBatch::new_empty(Arc::clone(&self.schema)));
+        }
+        let schema = Arc::clone(&self.schema);
+        let columns: Result<Vec<ArrayRef>, ArrowError> =
+            schema.fields().iter().enumerate().map(|(place, field)| self.column(place, field)).collect();
+        self.batches.clear();
+        self.rows.clear();
+        self.index.clear();
+        self.order_time.clear();
+        self.late.clear();
+        self.sequence.clear();
+        self.sequence_ends.truncate(1);
+        RecordBatch::try_new(schema, columns?)
+    }
+
+    fn column(&mut self, place: usize, field: &Field) -> Result<ArrayRef, ArrowError> {
+        let own = place.checked_sub(self.first_feature).filter(|nth| *nth < self.features.len());
+        if let Some(nth) = own {
+            return Ok(Arc::new(self.features[nth].finish()));
+        }
+        Ok(match field.name().as_str() {
+            column::INDEX => Arc::new(Int64Array::from(self.index.clone())),
+            column::ORDER_TIME => {
+                Arc::new(TimestampMicrosecondArray::from(self.order_time.clone()).with_timezone("UTC"))
+            }
+            column::LATE => Arc::new(BooleanArray::from(self.late.clone())),
+            column::REVISION => Arc::new(Int32Array::from(vec![0; self.rows.len()])),
+            column::EPOCH => Arc::new(Int32Array::from(vec![self.epoch; self.rows.len()])),
+            column::SEQUENCE => self.sequences(field)?,
+            name => self.passed_on(name)?,
+        })
+    }
+
+    fn sequences(&self, field: &Field) -> Result<ArrayRef, ArrowError> {
+        let DataType::List(item) = field.data_type() else {
+            return Err(ArrowError::SchemaError("the recent sequence is a list".into()));
+        };
+        let ends: Result<Vec<i32>, _> = self.sequence_ends.iter().map(|end| i32::try_from(*end)).collect();
+        let ends = ends.map_err(|_| ArrowError::ComputeError("a batch holds too many sequences".into()))?;
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
+        let values = Arc::new(Float32Array::from(self.sequence.clone()));
+        Ok(Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, None)?))
+    }
+
+    fn passed_on(&self, name: &str) -> Result<ArrayRef, ArrowError> {
+        let missing = || ArrowError::SchemaError(format!("column {name} is missing"));
+        let columns: Option<Vec<_>> = self.batches.iter().map(|b| b.rows.column_by_name(name)).collect();
+        let columns: Vec<_> = columns.ok_or_else(missing)?.into_iter().map(AsRef::as_ref).collect();
+        interleave(&columns, &self.rows)
+    }
+}

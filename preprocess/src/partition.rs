@@ -1,0 +1,380 @@
+//! One partition of a keyed stage: a deterministic fold over its log, without input or output (INV-3).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, Float64Array, RecordBatch, StringArray, new_null_array};
+use arrow::compute::interleave_record_batch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use eventlog::{BatchHeader, Fold, FoldState, Telling, Turn, Writer};
+use features::{Observation, Windows, WindowsState, fixed};
+use schema::hashing::{identity, partition_of};
+use schema::layout::{attribute_column, column};
+use schema::{Kind, ipc, money};
+use serde::{Deserialize, Serialize};
+
+use crate::config::StageSettings;
+use crate::duplicates::{Duplicates, Seen};
+use crate::error::PreprocessError;
+use crate::item::{Batch, Item};
+use crate::metrics;
+use crate::output::{Added, Output};
+
+/// Version of what a snapshot holds: one of another version is not read.
+const FORMAT: u32 = 1;
+
+/// Where a partition stands in its topics.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The partition.
+    pub partition: i32,
+    /// Partitions of the topic it reads.
+    pub partitions: u32,
+    /// Partitions of the topic it writes.
+    pub targets: usize,
+}
+
+/// The state of one partition of a keyed stage.
+pub struct Partition<'a> {
+    settings: &'a StageSettings,
+    place: Place,
+    input_schema: SchemaRef,
+    fold: Fold<Item>,
+    windows: Windows,
+    duplicates: Duplicates,
+    position: i64,
+    outputs: Vec<Output>,
+    telling: Telling,
+    decimals: HashMap<String, u32>,
+    scratch: Scratch,
+}
+
+#[derive(Default)]
+struct Scratch {
+    values: Vec<i64>,
+    earlier: Vec<f64>,
+    features: Vec<f64>,
+    sequence: Vec<f32>,
+}
+
+/// A batch on its way to a partition of the next topic.
+pub struct Outgoing {
+    /// The partition.
+    pub target: usize,
+    /// The batch's numbers and word.
+    pub header: BatchHeader,
+    /// Its rows.
+    pub rows: RecordBatch,
+}
+
+/// Everything of R11 but the position, which the snapshot's name tells. Written with [`Windows`] and read as
+/// [`WindowsState`], which have one form.
+#[derive(Serialize, Deserialize)]
+struct Saved<F, W> {
+    fold: F,
+    windows: W,
+    seen: Seen,
+    waiting: Option<Vec<u8>>,
+}
+
+impl<'a> Partition<'a> {
+    /// A partition at the start of its log.
+    #[must_use]
+    pub fn new(settings: &'a StageSettings, place: Place, word_interval_us: i64) -> Self {
+        let fold = Fold::new(Writer::new(settings.entity(), place.partition), place.targets, settings.section.epoch);
+        let windows = Windows::new(Arc::clone(&settings.plan));
+        Self::with(settings, place, word_interval_us, (0, fold, windows, Seen::default()))
+    }
+
+    /// A partition as a snapshot at an input offset has it.
+    ///
+    /// # Errors
+    /// If the payload is not what [`Partition::snapshot`] wrote.
+    pub fn restore(
+        settings: &'a StageSettings,
+        place: Place,
+        word_interval_us: i64,
+        (position, payload): (i64, &[u8]),
+    ) -> Result<Self, PreprocessError> {
+        let saved: Saved<FoldState, WindowsState> = postcard::from_bytes(payload)?;
+        let mut items = Vec::new();
+        if let Some(waiting) = saved.waiting {
+            let rows = conform(&ipc::decode(&waiting)?, &input_schema(settings))?;
+            let batch = Arc::new(Batch::new(rows, settings.entity(), settings.next_entity())?);
+            items.extend((0..batch.rows.num_rows()).map(|row| Item::new(&batch, row)));
+        }
+        let mut fold = Fold::restore(saved.fold, items);
+        fold.set_epoch(settings.section.epoch);
+        let windows = Windows::restore(Arc::clone(&settings.plan), saved.windows)?;
+        Ok(Self::with(settings, place, word_interval_us, (position, fold, windows, saved.seen)))
+    }
+
+    fn with(
+        settings: &'a StageSettings,
+        place: Place,
+        word_interval_us: i64,
+        (position, fold, windows, seen): (i64, Fold<Item>, Windows, Seen),
+    ) -> Self {
+        let (schema, first_feature) = output_schema(settings);
+        let features = settings.plan.names().len();
+        let output = || Output::new(Arc::clone(&schema), first_feature, features, settings.section.epoch);
+        let window_us = i64::try_from(settings.section.duplicates_window.as_micros()).unwrap_or(i64::MAX);
+        Self {
+            input_schema: input_schema(settings),
+            fold,
+            windows,
+            duplicates: Duplicates::new(window_us, seen),
+            position,
+            outputs: (0..place.targets).map(|_| output()).collect(),
+            telling: Telling::new(place.targets, word_interval_us),
+            decimals: HashMap::new(),
+            scratch: Scratch::default(),
+            settings,
+            place,
+        }
+    }
+
+    /// What a snapshot of this state must have been made under to be read again.
+    #[must_use]
+    pub fn fingerprint(settings: &StageSettings, place: Place) -> String {
+        let plan = settings.plan.fingerprint();
+        let fields: Vec<String> = input_schema(settings).fields().iter().map(|f| f.name().clone()).collect();
+        let rest = format!(
+            "{FORMAT}/{}/{}/{:?}/{}",
+            place.partitions,
+            place.targets,
+            settings.section.duplicates_window,
+            fields.join(",")
+        );
+        format!("{plan:016x}{:032x}", identity(&rest))
+    }
+
+    /// The input offset next to read.
+    #[must_use]
+    pub fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// Events that wait for their turn.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.fold.waiting_len()
+    }
+
+    /// Transactions that windows remember.
+    #[must_use]
+    pub fn observations(&self) -> usize {
+        self.windows.observations()
+    }
+
+    /// Takes in one batch of the log, at this offset, and lets go on what may (R5, R8, R9, R10).
+    ///
+    /// # Errors
+    /// [`PreprocessError::Gap`] if rows before it are missing; an error of the batch itself.
+    pub fn apply(&mut self, offset: i64, header: &BatchHeader, rows: &RecordBatch) -> Result<(), PreprocessError> {
+        if rows.num_rows() > 0 {
+            let rows = conform(rows, &self.input_schema)?;
+            let batch = Arc::new(Batch::new(rows, self.settings.entity(), self.settings.next_entity())?);
+            self.take(offset, header, &batch)?;
+        } else {
+            self.fold.take(header, &[], |_| unreachable!("no rows")).map_err(|gap| self.gap(offset, gap))?;
+        }
+        self.position = offset + 1;
+        while let Some(turn) = self.fold.next() {
+            self.turn(&turn);
+        }
+        self.fold.settle();
+        self.windows.forget(self.fold.clock_us());
+        Ok(())
+    }
+
+    fn take(&mut self, offset: i64, header: &BatchHeader, batch: &Arc<Batch>) -> Result<(), PreprocessError> {
+        let indices = batch.columns.index.values();
+        let taken = self.fold.take(header, indices, |row| Item::new(batch, row)).map_err(|gap| self.gap(offset, gap))?;
+        metrics::received(self.settings.entity(), taken);
+        metrics::repeated(self.settings.entity(), indices.len() - taken);
+        Ok(())
+    }
+
+    fn gap(&self, offset: i64, source: eventlog::Gap) -> PreprocessError {
+        PreprocessError::Gap { partition: format!("{}/{}", self.settings.input, self.place.partition), offset, source }
+    }
+
+    /// An event whose turn it is.
+    fn turn(&mut self, turn: &Turn<Item>) {
+        let stage = self.settings.entity();
+        let Item { batch, row, .. } = &turn.item;
+        if self.settings.place == 0 && !self.duplicates.is_new(turn.order_time_us, batch.columns.identity(*row)) {
+            metrics::duplicate(stage);
+            return;
+        }
+        if turn.late {
+            metrics::late(stage);
+        }
+        match batch.columns.kind_of(*row) {
+            Some(Kind::Label) => self.label(turn),
+            Some(Kind::Transaction) => self.transaction(turn),
+            None => unreachable!("a batch with other kinds is refused when it is read"),
+        }
+    }
+
+    fn label(&mut self, turn: &Turn<Item>) {
+        let Item { batch, row, .. } = &turn.item;
+        let columns = &batch.columns;
+        let transaction = identity(columns.transaction_id.value(*row));
+        let known_at_us = columns.event_time.value(*row);
+        self.windows.label(batch.entity.value(*row), transaction, known_at_us, columns.is_fraud(*row));
+        if self.settings.is_last() {
+            metrics::label_ended(self.settings.entity());
+        } else {
+            self.emit(turn, false);
+        }
+    }
+
+    fn transaction(&mut self, turn: &Turn<Item>) {
+        let Item { batch, row, .. } = &turn.item;
+        self.read_values(batch, *row);
+        let Scratch { values, earlier, features, sequence } = &mut self.scratch;
+        features.clear();
+        sequence.clear();
+        let observation = Observation {
+            id: identity(batch.columns.transaction_id.value(*row)),
+            event_time_us: batch.columns.event_time.value(*row),
+            values,
+            earlier_columns: earlier,
+        };
+        self.windows.transaction(batch.entity.value(*row), &observation, features, sequence);
+        self.emit(turn, true);
+    }
+
+    /// The numeric fields and earlier features that the plan reads, in its order.
+    fn read_values(&mut self, batch: &Batch, row: usize) {
+        let Scratch { values, earlier, .. } = &mut self.scratch;
+        values.clear();
+        for field in self.settings.plan.fields() {
+            values.push(if field == features::AMOUNT {
+                let currency = text_at(&batch.rows, column::CURRENCY, row).unwrap_or_default();
+                let decimals = *self.decimals.entry(currency.to_owned()).or_insert_with(|| {
+                    money::currency(currency).map_or(2, money::decimals)
+                });
+                fixed::from_minor(batch.columns.amount_minor.value(row), decimals)
+            } else {
+                number_at(&batch.rows, &attribute_column(field), row).map_or(fixed::MISSING, fixed::from_f64)
+            });
+        }
+        earlier.clear();
+        for name in self.settings.plan.earlier_columns() {
+            earlier.push(number_at(&batch.rows, name, row).unwrap_or(f64::NAN));
+        }
+    }
+
+    /// Gives the row its number and its place in the batch to its partition (R1).
+    fn emit(&mut self, turn: &Turn<Item>, has_features: bool) {
+        let Item { batch, row, .. } = &turn.item;
+        let target = partition_of(batch.next_entity.value(*row), self.outputs.len());
+        let added = Added {
+            index: self.fold.number(),
+            order_time_us: turn.order_time_us,
+            late: turn.late || batch.columns.late.value(*row),
+            features: has_features.then_some(&self.scratch.features),
+            sequence: if has_features { &self.scratch.sequence } else { &[] },
+        };
+        self.outputs[target].push(&turn.item, &added);
+    }
+
+    /// The batches to send now: rows where there are some, and words where one is due (R7).
+    ///
+    /// # Errors
+    /// If a batch cannot be put together.
+    pub fn outgoing(&mut self, now_us: i64, again: bool) -> Result<Vec<Outgoing>, PreprocessError> {
+        self.telling.turn(now_us, again);
+        let word = self.fold.said(self.position, self.place.partitions);
+        let mut out = Vec::new();
+        for target in 0..self.outputs.len() {
+            let last = self.outputs[target].last_index();
+            if last.is_none() && !self.telling.is_due(target, &word) {
+                continue;
+            }
+            metrics::written(self.settings.entity(), self.outputs[target].len());
+            let header = self.fold.header(target, last, self.position, self.place.partitions);
+            self.telling.tell(target, &word);
+            out.push(Outgoing { target, header, rows: self.outputs[target].finish()? });
+        }
+        Ok(out)
+    }
+
+    /// The state to store once everything sent before now is acknowledged (R11).
+    ///
+    /// # Errors
+    /// If it cannot be encoded.
+    pub fn snapshot(&self) -> Result<Vec<u8>, PreprocessError> {
+        let saved = Saved {
+            fold: self.fold.state(),
+            windows: &self.windows,
+            seen: self.duplicates.seen(),
+            waiting: self.waiting_rows()?.map(|rows| ipc::encode(&rows)).transpose()?,
+        };
+        Ok(postcard::to_stdvec(&saved)?)
+    }
+
+    fn waiting_rows(&self) -> Result<Option<RecordBatch>, ArrowError> {
+        let mut batches: Vec<&Arc<Batch>> = Vec::new();
+        let mut slots: HashMap<*const Batch, usize> = HashMap::new();
+        let mut rows = Vec::with_capacity(self.fold.waiting_len());
+        for item in self.fold.waiting() {
+            let slot = *slots.entry(Arc::as_ptr(&item.batch)).or_insert_with(|| {
+                batches.push(&item.batch);
+                batches.len() - 1
+            });
+            rows.push((slot, item.row));
+        }
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let batches: Vec<&RecordBatch> = batches.iter().map(|b| &b.rows).collect();
+        interleave_record_batch(&batches, &rows).map(Some)
+    }
+}
+
+/// The columns that a stage reads.
+fn input_schema(settings: &StageSettings) -> SchemaRef {
+    settings.layout.stage_schema(&settings.earlier)
+}
+
+/// The columns that a stage writes, and where its own features begin.
+fn output_schema(settings: &StageSettings) -> (SchemaRef, usize) {
+    let own = settings.plan.names();
+    let all: Vec<String> = settings.earlier.iter().chain(own).cloned().collect();
+    let schema = if settings.is_last() {
+        settings.layout.feature_schema(&all, settings.plan.sequence().is_some())
+    } else {
+        settings.layout.stage_schema(&all)
+    };
+    let first = own.first().and_then(|name| schema.index_of(name).ok()).unwrap_or(usize::MAX);
+    (schema, first)
+}
+
+/// A batch with exactly these columns: one that its writer did not know yet is null, one that nobody reads any
+/// more is left out (R15).
+fn conform(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    if rows.schema().as_ref() == schema.as_ref() {
+        return Ok(rows.clone());
+    }
+    let columns = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {
+        Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+        Some(_) => Err(ArrowError::SchemaError(format!("column {} has another type", field.name()))),
+        None => Ok(new_null_array(field.data_type(), rows.num_rows())),
+    });
+    RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)
+}
+
+fn text_at<'r>(rows: &'r RecordBatch, column: &str, row: usize) -> Option<&'r str> {
+    let values: &StringArray = rows.column_by_name(column)?.as_string_opt()?;
+    values.is_valid(row).then(|| values.value(row))
+}
+
+fn number_at(rows: &RecordBatch, column: &str, row: usize) -> Option<f64> {
+    let values: &Float64Array = rows.column_by_name(column)?.as_primitive_opt()?;
+    values.is_valid(row).then(|| values.value(row))
+}

@@ -1,0 +1,110 @@
+//! What the demo has shown.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use model::metrics::{auc_roc, average_precision};
+use registry::Registry;
+use schema::{Cell, Record};
+use serde::Serialize;
+
+use super::collect::Collected;
+use crate::config::Resolved;
+use crate::tables::{Rows, Table};
+
+/// Latencies of the first seconds are left out: the pipeline is settling from full speed to live traffic.
+const SETTLING_SHARE: usize = 3;
+
+/// The demo's summary, as `summary.json` has it.
+#[derive(Serialize)]
+pub(super) struct Report {
+    transactions: u64,
+    scores: u64,
+    duplicates: u64,
+    models: u64,
+    scored_by_a_model: u64,
+    auc_roc: Option<f64>,
+    average_precision: Option<f64>,
+    throughput_per_s: f64,
+    latency_ms: Latency,
+}
+
+#[derive(Serialize)]
+struct Latency {
+    p50: Option<i64>,
+    p99: Option<i64>,
+}
+
+/// What went in, and how fast at full speed.
+pub(super) struct Produced {
+    pub(super) transactions: u64,
+    pub(super) throughput: f64,
+}
+
+/// Holds the scores against the simulation's truth.
+pub(super) fn make(
+    resolved: &Resolved,
+    input: &Path,
+    collected: &Collected,
+    produced: Produced,
+) -> anyhow::Result<Report> {
+    let (mut scores, mut frauds) = (Vec::new(), Vec::new());
+    for batch in Table::open(input)?.select(&["transaction_id", "fraud"]).batches() {
+        for row in Rows::new(&batch?)?.iter() {
+            let Some(Cell::Text(id)) = row.cell("transaction_id") else { continue };
+            if let Some(Some(score)) = collected.scores.get(id.as_ref()) {
+                scores.push(*score);
+                let fraud = matches!(row.cell("fraud"), Some(Cell::Int(1) | Cell::Bool(true)));
+                frauds.push(f32::from(u8::from(fraud)));
+            }
+        }
+    }
+    let mut settled = collected.latency_ms[collected.latency_ms.len() / SETTLING_SHARE..].to_vec();
+    settled.sort_unstable();
+    Ok(Report {
+        transactions: produced.transactions,
+        scores: collected.scores.len() as u64 + collected.duplicates,
+        duplicates: collected.duplicates,
+        models: Registry::open(resolved.store()?).list()?.len() as u64,
+        scored_by_a_model: scores.len() as u64,
+        auc_roc: auc_roc(&scores, &frauds),
+        average_precision: average_precision(&scores, &frauds),
+        throughput_per_s: produced.throughput.round(),
+        latency_ms: Latency { p50: percentile(&settled, 50), p99: percentile(&settled, 99) },
+    })
+}
+
+fn percentile(sorted: &[i64], percent: usize) -> Option<i64> {
+    sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied()
+}
+
+impl Report {
+    /// Every transaction has one score, and models were trained on the way.
+    pub(super) fn is_complete(&self) -> bool {
+        self.scores == self.transactions && self.duplicates == 0
+    }
+
+    /// The summary for people.
+    pub(super) fn text(&self, folder: &Path) -> String {
+        let mut text = String::new();
+        let number = |x: Option<f64>| x.map_or_else(|| "–".to_owned(), |x| format!("{x:.3}"));
+        let ms = |x: Option<i64>| x.map_or_else(|| "–".to_owned(), |x| x.to_string());
+        let rows = [
+            ("transactions produced", self.transactions.to_string()),
+            ("scores consumed", format!("{} ({} twice)", self.scores, self.duplicates)),
+            ("models trained while streaming", self.models.to_string()),
+            ("scored by a model", self.scored_by_a_model.to_string()),
+            ("AUC ROC of those", number(self.auc_roc)),
+            ("average precision of those", number(self.average_precision)),
+            ("throughput at full speed", format!("{:.0} transactions/s", self.throughput_per_s)),
+            ("latency at the live rate", format!("p50 {} ms, p99 {} ms", ms(self.latency_ms.p50), ms(self.latency_ms.p99))),
+        ];
+        for (name, value) in rows {
+            let _ = writeln!(text, "{name:32} {value}");
+        }
+        let folder = folder.display();
+        let _ = writeln!(text, "\nThe tables (Delta) are in {folder}/lake/tables, the models in {folder}/lake/models,");
+        let _ = writeln!(text, "this summary in {folder}/summary.json.");
+        text
+    }
+}

@@ -1,0 +1,38 @@
+//! Trains now what the trainer would have trained at a time.
+
+use std::io::Write;
+
+use clap::Args;
+use runtime::clock::SystemClock;
+use runtime::telemetry::init_logs;
+
+use crate::commands::Format;
+use crate::commands::produce::instant;
+use crate::config::Resolved;
+
+/// Trains a model now, as the trainer would.
+#[derive(Args)]
+pub(crate) struct TrainArgs {
+    /// Trains once and ends; without it, use `riskstream trainer`.
+    #[arg(long, required = true)]
+    pub(crate) once: bool,
+    /// The time whose knowledge is trained on (RFC 3339): labels known by then, transactions a label's delay
+    /// older; the newest time the tables are complete up to if absent.
+    #[arg(long, env = "RISKSTREAM_TRAIN_AS_OF", value_name = "TIME", value_parser = instant)]
+    pub(crate) as_of: Option<i64>,
+    /// How to print the outcome.
+    #[arg(long, value_enum, default_value_t, env = "RISKSTREAM_FORMAT")]
+    pub(crate) format: Format,
+}
+
+/// Trains, publishes and reports.
+pub(crate) fn run(args: &TrainArgs, resolved: &Resolved, out: &mut impl Write) -> anyhow::Result<()> {
+    init_logs(&resolved.config.log)?;
+    let settings = resolved.trainer(&resolved.store()?);
+    let report = trainer::train_as_of(&settings, args.as_of, &SystemClock, &|| ())?;
+    match args.format {
+        Format::Json => writeln!(out, "{}", serde_json::to_string(&report)?)?,
+        Format::Text => write!(out, "{report}")?,
+    }
+    Ok(())
+}

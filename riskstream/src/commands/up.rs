@@ -1,0 +1,134 @@
+//! Runs workers: threads of one process, watched and drained together.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::Args;
+use runtime::clock::SystemClock;
+use runtime::health::{Health, Server};
+use runtime::telemetry::{Metrics, init_logs};
+use runtime::{Shutdown, Worker, join_all, spawn_worker};
+use tracing::info;
+
+use crate::commands::topics;
+use crate::config::Resolved;
+
+/// How long workers may take to drain.
+const DRAIN: Duration = Duration::from_secs(30);
+/// How long a worker may be silent before the process counts as dead.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Runs all four workers in one process.
+#[derive(Args)]
+pub(crate) struct UpArgs {
+    /// Creates the topics first, those that are missing.
+    #[arg(long, env = "RISKSTREAM_UP_CREATE_TOPICS")]
+    pub(crate) create_topics: bool,
+}
+
+/// Which workers run.
+#[derive(Clone, Copy)]
+pub(crate) struct Workers {
+    ingest: bool,
+    preprocess: bool,
+    trainer: bool,
+    scorer: bool,
+}
+
+impl Workers {
+    const NONE: Self = Self { ingest: false, preprocess: false, trainer: false, scorer: false };
+    /// All four.
+    pub(crate) const ALL: Self = Self { ingest: true, preprocess: true, trainer: true, scorer: true };
+    /// Ingest alone.
+    pub(crate) const INGEST: Self = Self { ingest: true, ..Self::NONE };
+    /// Preprocess alone.
+    pub(crate) const PREPROCESS: Self = Self { preprocess: true, ..Self::NONE };
+    /// The trainer alone.
+    pub(crate) const TRAINER: Self = Self { trainer: true, ..Self::NONE };
+    /// The scorer alone.
+    pub(crate) const SCORER: Self = Self { scorer: true, ..Self::NONE };
+}
+
+/// Runs workers until a signal comes or one of them fails.
+///
+/// # Errors
+/// What made a worker fail, or what kept it from starting.
+pub(crate) fn run(resolved: &Resolved, workers: Workers, create_topics: bool) -> anyhow::Result<()> {
+    init_logs(&resolved.config.log)?;
+    let shutdown = Shutdown::new(DRAIN);
+    shutdown.listen_to_signals()?;
+    if create_topics {
+        topics::create(resolved)?;
+    }
+    let stack = Stack::start(resolved, workers, &shutdown)?;
+    info!(address = %stack.server.address(), "health and metrics are served");
+    shutdown.wait_forever();
+    info!(reason = shutdown.reason(), "draining");
+    stack.join(&shutdown)
+}
+
+/// Running workers with their health.
+pub(crate) struct Stack {
+    server: Server,
+    workers: Vec<Worker>,
+}
+
+impl Stack {
+    /// Starts workers and the server of health and metrics.
+    pub(crate) fn start(resolved: &Resolved, workers: Workers, shutdown: &Shutdown) -> anyhow::Result<Self> {
+        let health = Health::new(SILENCE, shutdown);
+        let server = Server::start(resolved.config.server.listen, health.clone(), Metrics::install()?)?;
+        let mut running = Vec::new();
+        if workers.ingest {
+            let settings = resolved.ingest()?;
+            running.push(spawn_worker("ingest", &health, shutdown, move |component, shutdown| {
+                ingest::run(&settings, shutdown, component, &SystemClock)
+            })?);
+        }
+        if workers.preprocess {
+            running.extend(preprocess(resolved, &health, shutdown)?);
+        }
+        if workers.trainer {
+            let settings = resolved.trainer(&resolved.store()?);
+            running.push(spawn_worker("trainer", &health, shutdown, move |component, shutdown| {
+                trainer::run(&settings, shutdown, component, &SystemClock)
+            })?);
+        }
+        if workers.scorer {
+            let settings = resolved.scorer(&resolved.store()?);
+            running.push(spawn_worker("scorer", &health, shutdown, move |component, shutdown| {
+                scorer::run(&settings, shutdown, component, &SystemClock)
+            })?);
+        }
+        Ok(Self { server, workers: running })
+    }
+
+    /// Waits for the workers to drain.
+    ///
+    /// # Errors
+    /// The first failure of a worker.
+    pub(crate) fn join(self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        let errors = join_all(self.workers, shutdown);
+        self.server.stop();
+        match errors.into_iter().next() {
+            Some(error) => bail!(error),
+            None => Ok(()),
+        }
+    }
+}
+
+fn preprocess(resolved: &Resolved, health: &Health, shutdown: &Shutdown) -> anyhow::Result<Vec<Worker>> {
+    let store = resolved.store()?;
+    let mut running = Vec::new();
+    for settings in resolved.stages(&store) {
+        let name = format!("stage-{}", settings.entity());
+        running.push(spawn_worker(&name, health, shutdown, move |component, shutdown| {
+            preprocess::stage::run(&settings, shutdown, component, &SystemClock)
+        })?);
+    }
+    let settings = resolved.tables(&store);
+    running.push(spawn_worker("tables", health, shutdown, move |component, shutdown| {
+        preprocess::tables::run(&settings, shutdown, component, &SystemClock)
+    })?);
+    Ok(running)
+}

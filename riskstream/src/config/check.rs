@@ -1,0 +1,117 @@
+//! What has the right shape and still makes no sense.
+
+use features::{Place, Plan};
+use runtime::config::{Check, Problems};
+use schema::layout::AttributeKind;
+use schema::tokens::MIN_KEY_BYTES;
+
+use super::Config;
+
+impl Check for Config {
+    const SECRETS: &'static [&'static str] =
+        &["secrets.token_key", "kafka.properties.\"*password*\"", "kafka.properties.\"*secret*\""];
+
+    fn check(&self, problems: &mut Problems) {
+        self.check_topics(problems);
+        self.check_stages(problems);
+        self.check_ingest(problems);
+        self.check_features(problems);
+        self.check_trainer(problems);
+        for (name, mapping) in &self.mappings {
+            for (place, message) in mapping.problems() {
+                problems.add(format!("mappings.{name}.{place}"), message);
+            }
+        }
+    }
+}
+
+impl Config {
+    fn check_topics(&self, problems: &mut Problems) {
+        if !self.topics.events.contains("{entity}") {
+            problems.add_with_remedy("topics.events", "has no {entity}", "each stage reads a topic of its own");
+        }
+        if !(1..=1000).contains(&self.topics.partitions) {
+            problems.add("topics.partitions", "is not between 1 and 1000");
+        }
+        if self.topics.replication_factor < 1 {
+            problems.add("topics.replication_factor", "is below 1");
+        }
+    }
+
+    fn check_stages(&self, problems: &mut Problems) {
+        if self.preprocess.stages.is_empty() {
+            problems.add("preprocess.stages", "is empty: at least the account's stage is needed");
+        }
+        for (nth, stage) in self.preprocess.stages.iter().enumerate() {
+            if !self.schema.entities.contains(stage) {
+                problems.add_with_remedy(
+                    format!("preprocess.stages[{nth}]"),
+                    format!("{stage:?} is no entity"),
+                    "name it in schema.entities",
+                );
+            }
+        }
+        let mut names: Vec<&String> = self.schema.entities.iter().collect();
+        names.sort();
+        names.dedup();
+        if names.len() != self.schema.entities.len() {
+            problems.add("schema.entities", "names an entity twice");
+        }
+    }
+
+    fn check_ingest(&self, problems: &mut Problems) {
+        let mapping = &self.ingest.mapping;
+        if !mapping.is_empty() && !self.mappings.contains_key(mapping) {
+            problems.add("ingest.mapping", format!("there is no mapping named {mapping:?}"));
+        }
+        if schema::time::parse(&self.ingest.limits.min_event_time).is_none() {
+            problems.add("ingest.limits.min_event_time", "is not an RFC 3339 time");
+        }
+        for (nth, entity) in self.ingest.tokenise.iter().enumerate() {
+            if !self.schema.entities.contains(entity) {
+                problems.add(format!("ingest.tokenise[{nth}]"), format!("{entity:?} is no entity"));
+            }
+        }
+    }
+
+    fn check_features(&self, problems: &mut Problems) {
+        let plans =
+            Plan::compile_stages(&self.features, self.sequence.as_ref(), &self.preprocess.stages, &self.fields());
+        for problem in plans.err().into_iter().flatten() {
+            let place = match problem.place {
+                Place::Feature(nth) => format!("features[{nth}]"),
+                Place::Sequence => "sequence".to_owned(),
+            };
+            problems.add(place, problem.message);
+        }
+    }
+
+    fn check_trainer(&self, problems: &mut Problems) {
+        let share = |key: &str, value: f64, problems: &mut Problems| {
+            if !(value > 0.0 && value < 1.0) {
+                problems.add(format!("trainer.{key}"), "is not between 0 and 1");
+            }
+        };
+        share("validation_share", self.trainer.validation_share, problems);
+        if let Err(error) = self.trainer.network.validate() {
+            problems.add("trainer.network", error.to_string());
+        }
+    }
+
+    /// Numeric fields that features can be made of.
+    pub(super) fn fields(&self) -> Vec<String> {
+        let numeric = self.schema.attributes.iter().filter(|a| a.kind == AttributeKind::Numeric);
+        numeric.map(|a| a.name.clone()).collect()
+    }
+
+    /// Why the key of the tokens cannot be used, if it cannot: asked by what needs one.
+    pub(crate) fn token_key_problem(&self) -> Option<String> {
+        let have = self.secrets.token_key.expose().len();
+        (have < MIN_KEY_BYTES).then(|| {
+            format!(
+                "secrets.token_key has {have} bytes, at least {MIN_KEY_BYTES} are needed \
+                 (put 32 random bytes, as text, into a file and name it in RISKSTREAM__SECRETS__TOKEN_KEY_FILE)"
+            )
+        })
+    }
+}

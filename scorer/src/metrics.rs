@@ -1,0 +1,40 @@
+//! What the scorer tells about itself.
+
+use metrics::{counter, gauge, histogram};
+use schema::Decision;
+
+/// Rows were taken, each once.
+pub(crate) fn received(rows: usize, repeated: usize) {
+    counter!("riskstream_scorer_rows_received_total").increment(rows as u64);
+    counter!("riskstream_scorer_rows_repeated_total").increment(repeated as u64);
+}
+
+/// Scores are committed.
+pub(crate) fn written(scores: usize) {
+    counter!("riskstream_scorer_scores_written_total").increment(scores as u64);
+}
+
+/// A row was scored.
+pub(crate) fn scored(decision: Decision, latency_seconds: f64) {
+    counter!("riskstream_scorer_decisions_total", "decision" => decision.name()).increment(1);
+    histogram!("riskstream_scorer_latency_seconds").record(latency_seconds);
+}
+
+/// A batch was scored and committed.
+#[expect(clippy::cast_precision_loss, reason = "a histogram")]
+pub(crate) fn batch(rows: usize, scoring_seconds: f64, commit_seconds: f64) {
+    histogram!("riskstream_scorer_batch_rows").record(rows as f64);
+    histogram!("riskstream_scorer_scoring_seconds").record(scoring_seconds);
+    histogram!("riskstream_scorer_commit_seconds").record(commit_seconds);
+}
+
+/// Another model is in use.
+pub(crate) fn swapped() {
+    counter!("riskstream_scorer_model_swaps_total").increment(1);
+    gauge!("riskstream_scorer_model_ready").set(1.0);
+}
+
+/// An announced model was refused.
+pub(crate) fn refused() {
+    counter!("riskstream_scorer_models_refused_total").increment(1);
+}

@@ -1,0 +1,80 @@
+//! The schedule: when a training is due, train; whatever comes of it, go on.
+
+use std::time::Instant;
+
+use lake::Table;
+use runtime::Shutdown;
+use runtime::clock::Clock;
+use runtime::health::Component;
+use schema::layout::progress_id;
+use tracing::{error, info};
+
+use crate::config::{Schedule, Settings};
+use crate::dataset::{features_table, micros};
+use crate::error::TrainerError;
+use crate::job::train_as_of;
+use crate::metrics;
+
+/// Runs the trainer until it is asked to stop; a training under way is finished first.
+///
+/// # Errors
+/// If the lake or the registry cannot be used. A training that fails is reported and not tried again before the
+/// next one is due.
+pub fn run(
+    settings: &Settings,
+    shutdown: &Shutdown,
+    health: &Component,
+    clock: &dyn Clock,
+) -> Result<(), TrainerError> {
+    health.ready(true);
+    let mut last_us = last_training(settings)?;
+    while !shutdown.wait(settings.section.poll_interval) {
+        health.progress();
+        let Some(due_us) = due(settings, clock)? else { continue };
+        if last_us.is_some_and(|last| due_us <= last) {
+            continue;
+        }
+        last_us = Some(due_us);
+        attempt(settings, due_us, clock, health);
+    }
+    Ok(())
+}
+
+fn attempt(settings: &Settings, as_of_us: i64, clock: &dyn Clock, health: &Component) {
+    let began = Instant::now();
+    match train_as_of(settings, Some(as_of_us), clock, &|| health.progress()) {
+        Ok(report) => {
+            metrics::trained(began.elapsed().as_secs_f64(), report.is_promoted());
+            info!(version = report.version, seconds = began.elapsed().as_secs(), outcome = ?report.outcome, "trained");
+        }
+        Err(TrainerError::TooFew { transactions, frauds }) => {
+            info!(transactions, frauds, "too little to train on yet");
+        }
+        Err(error) => {
+            metrics::failed();
+            error!(error = &error as &dyn std::error::Error, "training failed");
+        }
+    }
+}
+
+/// The newest time at which a training is due: the last multiple of `every`.
+fn due(settings: &Settings, clock: &dyn Clock) -> Result<Option<i64>, TrainerError> {
+    let now_us = match settings.section.schedule {
+        Schedule::Clock => Some(clock.now_us()),
+        Schedule::EventTime => complete_up_to(settings, &features_table(settings)?),
+    };
+    let every_us = micros(settings.section.every).max(1);
+    Ok(now_us.map(|now_us| now_us.div_euclid(every_us) * every_us))
+}
+
+/// The event time up to which all partitions of the feature rows are in the table.
+pub(crate) fn complete_up_to(settings: &Settings, features: &Table) -> Option<i64> {
+    let progress = features.progress("");
+    let watermarks = (0..settings.partitions).map(|partition| progress.get(&progress_id(partition, "watermark")));
+    watermarks.collect::<Option<Vec<_>>>()?.into_iter().min().copied()
+}
+
+/// When the newest model was trained, by its lineage.
+fn last_training(settings: &Settings) -> Result<Option<i64>, TrainerError> {
+    Ok(settings.registry.list()?.into_iter().map(|model| model.created_at_us).max())
+}
