@@ -39,6 +39,8 @@ pub(crate) struct Source {
     builders: Vec<EventBuilder>,
     index_before: Vec<i64>,
     telling: Telling,
+    /// The position and the watermark that rows sent so far bear out.
+    borne_out: (i64, i64),
     /// Offsets of dead letters on their way.
     letters: VecDeque<i64>,
     marks: VecDeque<Mark>,
@@ -66,6 +68,7 @@ impl Source {
             writer: Writer::source(topic.name(), partition.partition),
             clock: SourceClock::new(disorder_us, note.newest_us),
             builders: (0..targets).map(|_| EventBuilder::new(Arc::clone(&settings.layout))).collect(),
+            borne_out: (position, note.newest_us.saturating_sub(disorder_us)),
             layout: Arc::clone(&settings.layout),
             telling: Telling::new(targets, WORD_INTERVAL_US),
             index_before: note.index_before,
@@ -175,12 +178,15 @@ impl Source {
             self.index_before[target] = last.unwrap_or(self.index_before[target]);
             self.telling.tell(target, &word);
         }
+        self.borne_out = (word.position, word.watermark_us);
         Ok(out)
     }
 
-    /// The word alone, to every target: before the rows with which history begins (R7).
+    /// The word alone, to every target, before the rows with which history begins (R7). It holds for the rows
+    /// that are out already, not for those that are numbered and follow.
     pub(crate) fn words(&mut self, say: &Say) -> Vec<Outgoing> {
-        let word = self.word(say.generation, say.sources);
+        let (position, watermark_us) = self.borne_out;
+        let word = Word { position, watermark_us, ..self.word(say.generation, say.sources) };
         let empty = RecordBatch::new_empty(self.layout.event_schema());
         let one = |target: usize| Outgoing {
             target,

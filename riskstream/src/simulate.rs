@@ -5,7 +5,6 @@
 //! Fraudsters abuse their cards in four ways ([`fraud`]). Every customer's day draws from a stream of chance of
 //! its own ([`random`]), so a day is made without those before it, and only one day is held in memory.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,6 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use clap::Args;
 use jiff::civil::{Date, Weekday};
-use serde::Serialize;
 
 use crate::evaluate::ReportFormat;
 use crate::tables::Sink;
@@ -25,11 +23,13 @@ mod fraud;
 mod purchase;
 mod random;
 mod rows;
+mod summary;
 mod world;
 
 use customer::Customer;
 use fraud::{Fraudsters, Scene};
 use purchase::{Day, Purchase, purchases};
+use summary::Summary;
 use world::World;
 
 /// Fewest terminals: one of each kind, and some more.
@@ -141,7 +141,7 @@ impl Settings {
             .start
             .checked_add(jiff::Span::new().days(i64::from(number)))
             .ok()?;
-        let start_ms = i64::from(date.duration_since(Date::constant(1970, 1, 1)).as_hours()) * 3_600_000;
+        let start_ms = date.duration_since(Date::constant(1970, 1, 1)).as_hours() * 3_600_000;
         Some(Day {
             number,
             start_ms,
@@ -223,57 +223,6 @@ impl Simulation {
         for purchase in purchases {
             purchase.cards_before = self.customers[purchase.customer as usize].cards_before(purchase.at_ms);
         }
-    }
-}
-
-/// What was simulated.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(crate) struct Summary {
-    /// Where it was written.
-    pub(crate) output: PathBuf,
-    /// Number of transactions.
-    pub(crate) transactions: u64,
-    /// Number of frauds.
-    pub(crate) frauds: u64,
-    /// Number of frauds that somebody reports.
-    pub(crate) reported: u64,
-    /// Number of frauds by the way they were done.
-    pub(crate) scenarios: BTreeMap<&'static str, u64>,
-}
-
-impl Summary {
-    fn count(&mut self, day: &[Purchase]) {
-        self.transactions += day.len() as u64;
-        for fraud in day.iter().filter_map(|p| p.fraud) {
-            self.frauds += 1;
-            self.reported += u64::from(fraud.known_at_ms.is_some());
-            *self.scenarios.entry(fraud.scenario.name()).or_default() += 1;
-        }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
-    fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let percent = |part: u64, of: u64| 100.0 * part as f64 / of.max(1) as f64;
-        writeln!(
-            out,
-            "{}: {} transactions",
-            self.output.display(),
-            self.transactions
-        )?;
-        let (frauds, reported) = (self.frauds, percent(self.reported, self.frauds));
-        writeln!(
-            out,
-            "{frauds} frauds ({:.2} %), {reported:.0} % reported",
-            percent(frauds, self.transactions)
-        )?;
-        for (scenario, number) in &self.scenarios {
-            writeln!(
-                out,
-                "  {scenario:<22}{number:>8}  {:>5.2} %",
-                percent(*number, self.transactions)
-            )?;
-        }
-        Ok(())
     }
 }
 

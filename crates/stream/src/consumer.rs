@@ -117,9 +117,8 @@ impl Consumer {
         let mut bytes = 0;
         while records.len() < max_records && bytes < max_bytes {
             let left = deadline.saturating_duration_since(Instant::now());
-            // Below 1 ms rdkafka does not sleep but spins until its deadline.
-            let patience = if records.is_empty() && left >= Duration::from_millis(1) {
-                left
+            let patience = if records.is_empty() {
+                whole_millis(left)
             } else {
                 Duration::ZERO
             };
@@ -247,6 +246,12 @@ impl Drop for Consumer {
             warn!("the consumer could not leave its group in time; the group will miss it");
         }
     }
+}
+
+/// Rounded up to what rdkafka can sleep: it spins through the last fraction of a millisecond.
+fn whole_millis(duration: Duration) -> Duration {
+    let millis = duration.as_nanos().div_ceil(1_000_000);
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 /// An error the owner has to know of; others pass, librdkafka goes on by itself.
