@@ -26,6 +26,7 @@ test: setup ## everything that must hold: format, lints, documentation, all test
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --release --locked --workspace --no-deps
+	cargo build --release --locked --workspace
 	cargo test --release --locked --workspace
 	@$(MAKE) --no-print-directory licences
 
@@ -48,10 +49,12 @@ bench: setup ## measure throughput and latency on this machine beside a chain of
 
 golden: setup ## stream the card pack in DATA=FOLDER through Kafka and compare every published window feature
 	@test -n '$(DATA)' || { echo 'usage: make golden DATA=FOLDER (the card stream pack)' >&2; exit 2; }
-	GOLDEN_DATA='$(abspath $(DATA))' cargo test --release --locked -p tests --test golden -- --ignored --nocapture
+	cargo build --release --locked --workspace
+	GOLDEN_DATA='$(abspath $(DATA))' cargo test --release --locked --workspace --test golden -- --ignored --nocapture
 
 chaos: setup ## kill every worker at random, again and again, and compare rows and scores with an undisturbed run
-	cargo test --release --locked -p tests --test chaos -- --ignored --nocapture
+	cargo build --release --locked --workspace
+	cargo test --release --locked --workspace --test chaos -- --ignored --nocapture
 
 test-compose: ## bring the containers up, send 10,000 transactions, see 10,000 scores, take them down (needs Docker)
 	deploy/test-compose

@@ -34,7 +34,14 @@ fn check_stages(settings: &Settings, event: &Event) -> Result<(), Reject> {
         Event::Transaction(t) => &t.entities,
         Event::Label(l) => &l.entities,
     };
-    settings.stages.iter().find(|stage| !entities.contains_key(*stage)).map_or(Ok(()), |missing| {
-        Err(Reject::new(Reason::MissingEntity, format!("entities.{missing}: missing, and the pipeline keys by it")))
-    })
+    settings
+        .stages
+        .iter()
+        .find(|stage| !entities.contains_key(*stage))
+        .map_or(Ok(()), |missing| {
+            Err(Reject::new(
+                Reason::MissingEntity,
+                format!("entities.{missing}: missing, and the pipeline keys by it"),
+            ))
+        })
 }

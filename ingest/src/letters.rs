@@ -51,8 +51,13 @@ impl Letters {
         let (jobs, job_receiver) = sync_channel(QUEUE);
         let (out_sender, out) = channel();
         let group = format!("{group}-dead-letters");
-        let desk =
-            Desk { kafka: kafka.clone(), offsets: GroupOffsets::new(kafka, &group)?, group, topic: topic.into(), writers: BTreeMap::new() };
+        let desk = Desk {
+            kafka: kafka.clone(),
+            offsets: GroupOffsets::new(kafka, &group)?,
+            group,
+            topic: topic.into(),
+            writers: BTreeMap::new(),
+        };
         std::thread::Builder::new()
             .name("dead-letters".into())
             .spawn(move || desk.work(&job_receiver, &out_sender))
@@ -62,7 +67,9 @@ impl Letters {
 
     /// Hands over letters of one source, by rising offset; waits while too many are on their way.
     pub(crate) fn send(&self, source: TopicPartition, letters: Vec<Letter>) -> Result<(), IngestError> {
-        self.jobs.send(Job { source, letters }).map_err(|_| IngestError::Letters)
+        self.jobs
+            .send(Job { source, letters })
+            .map_err(|_| IngestError::Letters)
     }
 
     /// What has gone out since the last call.
@@ -88,14 +95,22 @@ struct Desk {
 impl Desk {
     fn work(mut self, jobs: &Receiver<Job>, out: &Sender<Out>) {
         while let Ok(job) = jobs.recv() {
-            let Some(last) = job.letters.last().map(|l| l.record.offset) else { continue };
+            let Some(last) = job.letters.last().map(|l| l.record.offset) else {
+                continue;
+            };
             while let Err(error) = self.write(&job) {
                 // Whatever went wrong, beginning again is right: fence, read what is out, write the rest.
                 warn!(source = %job.source, %error, "dead letters are written again");
                 self.writers.remove(&job.source);
                 std::thread::sleep(RETRY);
             }
-            if out.send(Out { source: job.source, below: last + 1 }).is_err() {
+            if out
+                .send(Out {
+                    source: job.source,
+                    below: last + 1,
+                })
+                .is_err()
+            {
                 return;
             }
         }
@@ -107,14 +122,22 @@ impl Desk {
             self.writers.insert(job.source.clone(), writer);
         }
         let writer = self.writers.get_mut(&job.source).expect("just put there");
-        let new: Vec<&Letter> = job.letters.iter().filter(|l| l.record.offset >= writer.out_from).collect();
-        let Some(last) = new.last().map(|l| l.record.offset) else { return Ok(()) };
+        let new: Vec<&Letter> = job
+            .letters
+            .iter()
+            .filter(|l| l.record.offset >= writer.out_from)
+            .collect();
+        let Some(last) = new.last().map(|l| l.record.offset) else {
+            return Ok(());
+        };
         writer.producer.begin()?;
         for letter in &new {
             send(&mut writer.producer, &self.topic, letter)?;
         }
         let offsets = [(job.source.clone(), last + 1, String::new())];
-        writer.producer.send_offsets(&offsets, &self.offsets.group_metadata()?)?;
+        writer
+            .producer
+            .send_offsets(&offsets, &self.offsets.group_metadata()?)?;
         writer.producer.commit()?;
         writer.out_from = last + 1;
         info!(source = %job.source, letters = new.len(), "dead letters written");
@@ -125,18 +148,28 @@ impl Desk {
         let id = format!("{}-{}-{}", self.group, source.topic, source.partition);
         let mut producer = TransactionalProducer::new(&self.kafka, &id, TRANSACTION_TIMEOUT)?;
         producer.init()?;
-        let committed = self.offsets.committed(std::slice::from_ref(source), OFFSETS_TIMEOUT)?;
+        let committed = self
+            .offsets
+            .committed(std::slice::from_ref(source), OFFSETS_TIMEOUT)?;
         let out_from = committed.first().and_then(|c| c.offset).unwrap_or(0);
         Ok(Writer { producer, out_from })
     }
 }
 
-fn send(producer: &mut TransactionalProducer, topic: &str, letter: &Letter) -> Result<(), stream::StreamError> {
+fn send(
+    producer: &mut TransactionalProducer,
+    topic: &str,
+    letter: &Letter,
+) -> Result<(), stream::StreamError> {
     let Letter { record, reject } = letter;
     let partition = record.partition.to_string();
     let offset = record.offset.to_string();
     let timestamp_ms = (record.timestamp_us / 1000).to_string();
-    let mut all: Vec<(&str, &[u8])> = record.headers.iter().map(|(k, v)| (k.as_str(), v.as_slice())).collect();
+    let mut all: Vec<(&str, &[u8])> = record
+        .headers
+        .iter()
+        .map(|(k, v)| (k.as_str(), v.as_slice()))
+        .collect();
     all.extend([
         (headers::TOPIC, record.topic.as_bytes()),
         (headers::PARTITION, partition.as_bytes()),

@@ -9,8 +9,8 @@ use runtime::clock::Clock;
 use runtime::health::Component;
 use schema::{SourceTopic, ipc};
 use stream::{
-    Consumer, ConsumerOptions, Gather, Outgoing as Message, Polled, Producer, ProducerOptions, Record, StartOffset,
-    TopicPartition,
+    CommitOutcome, Consumer, ConsumerOptions, Gather, Outgoing as Message, Polled, Producer, ProducerOptions,
+    Record, StartOffset, StreamError, TopicPartition,
 };
 use tracing::{debug, info};
 
@@ -32,6 +32,8 @@ const RESUMPTION_BITS: u32 = 20;
 const REPEAT_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the ends of the partitions and the other workers' commits are asked for.
 const ASK_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the last batches may take to be acknowledged when a partition is given away.
+const HAND_OVER: Duration = Duration::from_secs(5);
 const BROKER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs ingest until it is asked to stop, then drains.
@@ -72,6 +74,8 @@ struct Worker<'a> {
     resumptions: i64,
     /// Everybody is to hear the new generation before the first rows.
     speak_first: bool,
+    /// Offsets that a commit has not confirmed yet.
+    uncommitted: BTreeMap<TopicPartition, (i64, String)>,
     repeated_at_us: i64,
     committed_at_us: i64,
     asked_at_us: i64,
@@ -80,8 +84,16 @@ struct Worker<'a> {
 impl<'a> Worker<'a> {
     fn start(settings: &'a Settings, clock: &'a dyn Clock) -> Result<Self, IngestError> {
         let section = &settings.section;
-        let topics = [settings.transactions_topic.as_str(), settings.labels_topic.as_str()];
-        let consumer = Consumer::subscribe(&settings.kafka, &section.group, &topics, ConsumerOptions::default())?;
+        let topics = [
+            settings.transactions_topic.as_str(),
+            settings.labels_topic.as_str(),
+        ];
+        let consumer = Consumer::subscribe(
+            &settings.kafka,
+            &section.group,
+            &topics,
+            ConsumerOptions::default(),
+        )?;
         let mut everybody = Vec::new();
         for topic in topics {
             let count = consumer.partition_count(topic)?;
@@ -102,6 +114,7 @@ impl<'a> Worker<'a> {
             generation: -1,
             resumptions: 0,
             speak_first: false,
+            uncommitted: BTreeMap::new(),
             repeated_at_us: 0,
             committed_at_us: 0,
             asked_at_us: 0,
@@ -127,14 +140,22 @@ impl<'a> Worker<'a> {
         for commit in committed {
             let partition = commit.partition;
             let note = if commit.metadata.is_empty() {
-                CommitNote { index_before: vec![-1; self.targets], newest_us: NEVER_US, caught_up: false }
+                CommitNote {
+                    index_before: vec![-1; self.targets],
+                    newest_us: NEVER_US,
+                    caught_up: false,
+                }
             } else {
-                CommitNote::from_metadata(&commit.metadata)
-                    .map_err(|source| IngestError::CommitNote { partition: partition.to_string(), source })?
+                CommitNote::from_metadata(&commit.metadata).map_err(|source| IngestError::CommitNote {
+                    partition: partition.to_string(),
+                    source,
+                })?
             };
             let position = match commit.offset {
                 Some(offset) => offset,
-                None => self.consumer.beginning_offsets(std::slice::from_ref(&partition), BROKER_TIMEOUT)?[0],
+                None => self
+                    .consumer
+                    .beginning_offsets(std::slice::from_ref(&partition), BROKER_TIMEOUT)?[0],
             };
             info!(%partition, position, "source taken over");
             let source = self.source(&partition, Beginning { position, note });
@@ -154,14 +175,22 @@ impl<'a> Worker<'a> {
         };
         let catch_up = CatchUp::start(settings, self.clock.now_us(), beginning.note.caught_up);
         let is_label = *partition.topic == *self.settings.labels_topic;
-        let topic = if is_label { SourceTopic::Labels } else { SourceTopic::Transactions };
+        let topic = if is_label {
+            SourceTopic::Labels
+        } else {
+            SourceTopic::Transactions
+        };
         Source::new(self.settings, partition.clone(), topic, beginning, catch_up)
     }
 
     /// Gives partitions away: what is made of them is sent and, as far as it is acknowledged in time, committed.
     fn hand_over(&mut self, partitions: &[TopicPartition]) -> Result<(), IngestError> {
-        self.producer.flush(self.settings.section.commit_interval)?;
-        self.commit_now()?;
+        // What is not acknowledged in time is not committed, and the successor makes it again.
+        if let Err(error) = self.producer.flush(HAND_OVER).and(self.commit_now_or_later())
+            && !error.is_retryable()
+        {
+            return Err(error.into());
+        }
         for partition in partitions {
             self.sources.remove(partition);
             info!(%partition, "source handed over");
@@ -210,7 +239,10 @@ impl<'a> Worker<'a> {
     /// The event time up to which sources may read (R16).
     fn limit_us(&self) -> i64 {
         let pace = Pace::new(micros(self.settings.section.order.max_ahead));
-        let own = self.sources.values().map(|s| (s.newest_us(), s.catch_up.caught_up()));
+        let own = self
+            .sources
+            .values()
+            .map(|s| (s.newest_us(), s.catch_up.caught_up()));
         pace.limit_us(own.chain(self.others.iter().copied()))
     }
 
@@ -230,10 +262,18 @@ impl<'a> Worker<'a> {
 
     /// Asks the broker for no more of a source that is held back (INV-8).
     fn balance(&mut self) -> Result<(), IngestError> {
-        let full: Vec<_> = self.sources.values().filter(|s| s.pending() > MAX_PENDING).collect();
+        let full: Vec<_> = self
+            .sources
+            .values()
+            .filter(|s| s.pending() > MAX_PENDING)
+            .collect();
         let full: Vec<TopicPartition> = full.iter().map(|s| s.partition.clone()).collect();
-        let free: Vec<TopicPartition> =
-            self.sources.values().filter(|s| s.pending() <= MAX_PENDING / 2).map(|s| s.partition.clone()).collect();
+        let free: Vec<TopicPartition> = self
+            .sources
+            .values()
+            .filter(|s| s.pending() <= MAX_PENDING / 2)
+            .map(|s| s.partition.clone())
+            .collect();
         self.consumer.pause(&full)?;
         self.consumer.resume(&free)?;
         Ok(())
@@ -244,15 +284,26 @@ impl<'a> Worker<'a> {
         let now_us = self.clock.now_us();
         let due = now_us - self.asked_at_us >= micros(ASK_INTERVAL);
         for source in self.sources.values_mut().filter(|s| s.catch_up.caught_up()) {
-            let end = self.consumer.cached_end(&source.partition).unwrap_or(source.position());
-            source.decide(now_us, self.consumer.position(&source.partition).unwrap_or(0), end);
+            let end = self
+                .consumer
+                .cached_end(&source.partition)
+                .unwrap_or(source.position());
+            source.decide(
+                now_us,
+                self.consumer.position(&source.partition).unwrap_or(0),
+                end,
+            );
         }
         if !due {
             return Ok(());
         }
         self.asked_at_us = now_us;
-        let behind: Vec<TopicPartition> =
-            self.sources.values().filter(|s| !s.catch_up.caught_up()).map(|s| s.partition.clone()).collect();
+        let behind: Vec<TopicPartition> = self
+            .sources
+            .values()
+            .filter(|s| !s.catch_up.caught_up())
+            .map(|s| s.partition.clone())
+            .collect();
         if !behind.is_empty() {
             let ends = self.consumer.end_offsets(&behind, BROKER_TIMEOUT)?;
             for (partition, end) in behind.iter().zip(ends) {
@@ -267,15 +318,20 @@ impl<'a> Worker<'a> {
 
     /// What the owners of the other sources have committed (R16).
     fn hear_others(&mut self) -> Result<(), IngestError> {
-        let others: Vec<TopicPartition> =
-            self.everybody.iter().filter(|p| !self.sources.contains_key(*p)).cloned().collect();
+        let others: Vec<TopicPartition> = self
+            .everybody
+            .iter()
+            .filter(|p| !self.sources.contains_key(*p))
+            .cloned()
+            .collect();
         self.others.clear();
         if others.is_empty() {
             return Ok(());
         }
         for commit in self.consumer.committed(&others, BROKER_TIMEOUT)? {
             let note = CommitNote::from_metadata(&commit.metadata).ok();
-            self.others.push(note.map_or((NEVER_US, false), |n| (n.newest_us, n.caught_up)));
+            self.others
+                .push(note.map_or((NEVER_US, false), |n| (n.newest_us, n.caught_up)));
         }
         Ok(())
     }
@@ -300,7 +356,10 @@ impl<'a> Worker<'a> {
                 }
             }
             let sequence = self.producer.sent();
-            self.sources.get_mut(&partition).expect("its key was just there").mark(sequence);
+            self.sources
+                .get_mut(&partition)
+                .expect("its key was just there")
+                .mark(sequence);
         }
         Ok(())
     }
@@ -330,7 +389,12 @@ impl<'a> Worker<'a> {
         }
         let sources = u32::try_from(self.everybody.len()).unwrap_or(u32::MAX);
         let generation = (self.generation << RESUMPTION_BITS) + self.resumptions;
-        Say { generation, sources, again, now_us }
+        Say {
+            generation,
+            sources,
+            again,
+            now_us,
+        }
     }
 
     fn commit(&mut self) -> Result<(), IngestError> {
@@ -344,14 +408,29 @@ impl<'a> Worker<'a> {
             return Ok(());
         }
         self.committed_at_us = now_us;
-        self.commit_now()
+        Ok(self.commit_now_or_later()?)
     }
 
-    fn commit_now(&mut self) -> Result<(), IngestError> {
+    /// Commits what may be (R3); what the broker cannot take now is kept for the next time.
+    fn commit_now_or_later(&mut self) -> Result<(), StreamError> {
         let acked = self.producer.acked()?;
-        let offsets: Vec<_> = self.sources.values_mut().filter_map(|s| s.committable(acked)).collect();
-        if !offsets.is_empty() {
-            self.consumer.commit(&offsets)?;
+        for source in self.sources.values_mut() {
+            if let Some((partition, offset, note)) = source.committable(acked) {
+                self.uncommitted.insert(partition, (offset, note));
+            }
+        }
+        self.uncommitted
+            .retain(|partition, _| self.sources.contains_key(partition));
+        if self.uncommitted.is_empty() {
+            return Ok(());
+        }
+        let offsets: Vec<_> = self
+            .uncommitted
+            .iter()
+            .map(|(p, (offset, note))| (p.clone(), *offset, note.clone()))
+            .collect();
+        if self.consumer.commit(&offsets)? != CommitOutcome::Retriable {
+            self.uncommitted.clear();
         }
         Ok(())
     }
@@ -375,5 +454,9 @@ impl<'a> Worker<'a> {
 }
 
 fn hand_in(letters: &Letters, source: &Source, refused: Vec<Letter>) -> Result<(), IngestError> {
-    if refused.is_empty() { Ok(()) } else { letters.send(source.partition.clone(), refused) }
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        letters.send(source.partition.clone(), refused)
+    }
 }

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use eventlog::{BatchHeader, CatchUp, CommitNote, SourceClock, Telling, Word, Writer};
 use schema::hashing::partition_of;
-use arrow::array::RecordBatch;
 use schema::{Event, EventBuilder, Kind, Layout, Origin, SourceTopic};
 use stream::{Record, TopicPartition};
 
@@ -67,7 +67,9 @@ impl Source {
         Self {
             writer: Writer::source(topic.name(), partition.partition),
             clock: SourceClock::new(disorder_us, note.newest_us),
-            builders: (0..targets).map(|_| EventBuilder::new(Arc::clone(&settings.layout))).collect(),
+            builders: (0..targets)
+                .map(|_| EventBuilder::new(Arc::clone(&settings.layout)))
+                .collect(),
             borne_out: (position, note.newest_us.saturating_sub(disorder_us)),
             layout: Arc::clone(&settings.layout),
             telling: Telling::new(targets, WORD_INTERVAL_US),
@@ -106,10 +108,17 @@ impl Source {
     /// Numbers up to `most` records, none once the source's newest event is past `limit_us` (R16).
     ///
     /// Returns how many there were, with those that are refused.
-    pub(crate) fn advance(&mut self, settings: &Settings, most: usize, limit_us: i64) -> (usize, Vec<Letter>) {
+    pub(crate) fn advance(
+        &mut self,
+        settings: &Settings,
+        most: usize,
+        limit_us: i64,
+    ) -> (usize, Vec<Letter>) {
         let (mut count, mut refused) = (0, Vec::new());
         while count < most && self.clock.newest_us() <= limit_us {
-            let Some(record) = self.pending.pop_front() else { break };
+            let Some(record) = self.pending.pop_front() else {
+                break;
+            };
             self.position = record.offset + 1;
             count += 1;
             let payload = record.payload.as_deref().unwrap_or_default();
@@ -135,7 +144,11 @@ impl Source {
         if stamp.late {
             metrics::late(self.topic);
         }
-        let key = settings.stages.first().and_then(|stage| entities.get(stage)).expect("checked while decoding");
+        let key = settings
+            .stages
+            .first()
+            .and_then(|stage| entities.get(stage))
+            .expect("checked while decoding");
         let target = partition_of(key, self.builders.len());
         let origin = Origin {
             topic: self.topic,
@@ -174,7 +187,12 @@ impl Source {
                 word,
             };
             let rows = self.builders[target].len();
-            out.push(Outgoing { target, header, rows, batch: self.builders[target].finish()? });
+            out.push(Outgoing {
+                target,
+                header,
+                rows,
+                batch: self.builders[target].finish()?,
+            });
             self.index_before[target] = last.unwrap_or(self.index_before[target]);
             self.telling.tell(target, &word);
         }
@@ -186,11 +204,20 @@ impl Source {
     /// that are out already, not for those that are numbered and follow.
     pub(crate) fn words(&mut self, say: &Say) -> Vec<Outgoing> {
         let (position, watermark_us) = self.borne_out;
-        let word = Word { position, watermark_us, ..self.word(say.generation, say.sources) };
+        let word = Word {
+            position,
+            watermark_us,
+            ..self.word(say.generation, say.sources)
+        };
         let empty = RecordBatch::new_empty(self.layout.event_schema());
         let one = |target: usize| Outgoing {
             target,
-            header: BatchHeader { writer: self.writer.clone(), epoch: 0, index_before: self.index_before[target], word },
+            header: BatchHeader {
+                writer: self.writer.clone(),
+                epoch: 0,
+                index_before: self.index_before[target],
+                word,
+            },
             rows: 0,
             batch: empty.clone(),
         };
@@ -209,7 +236,11 @@ impl Source {
             newest_us: self.clock.newest_us(),
             caught_up: self.catch_up.caught_up(),
         };
-        self.marks.push_back(Mark { sequence, position: self.position, note });
+        self.marks.push_back(Mark {
+            sequence,
+            position: self.position,
+            note,
+        });
     }
 
     /// Decides whether the source is caught up; a change is committed as well, so that others need not wait.
@@ -218,8 +249,16 @@ impl Source {
     /// that is written in them.
     pub(crate) fn decide(&mut self, now_us: i64, passed: i64, end: i64) {
         let was = self.catch_up.caught_up();
-        let position = if self.pending.is_empty() { self.position.max(passed) } else { self.position };
-        let is = self.catch_up.decide(eventlog::Facts { now_us, position, end });
+        let position = if self.pending.is_empty() {
+            self.position.max(passed)
+        } else {
+            self.position
+        };
+        let is = self.catch_up.decide(eventlog::Facts {
+            now_us,
+            position,
+            end,
+        });
         self.changed |= was != is;
     }
 
@@ -240,7 +279,11 @@ impl Source {
     pub(crate) fn committable(&mut self, acked: u64) -> Option<(TopicPartition, i64, String)> {
         let letter = self.letters.front().copied().unwrap_or(i64::MAX);
         let mut newest = None;
-        while self.marks.front().is_some_and(|m| m.sequence <= acked && m.position <= letter) {
+        while self
+            .marks
+            .front()
+            .is_some_and(|m| m.sequence <= acked && m.position <= letter)
+        {
             newest = self.marks.pop_front();
         }
         newest.map(|mark| (self.partition.clone(), mark.position, mark.note.to_metadata()))

@@ -83,7 +83,10 @@ impl StageSettings {
     /// The entity that its output is keyed by: the next stage's, at last its own.
     #[must_use]
     pub fn next_entity(&self) -> &str {
-        self.section.stages.get(self.place + 1).map_or_else(|| self.entity(), String::as_str)
+        self.section
+            .stages
+            .get(self.place + 1)
+            .map_or_else(|| self.entity(), String::as_str)
     }
 
     /// Whether it is the last one, which emits feature rows.

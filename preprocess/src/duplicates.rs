@@ -19,12 +19,20 @@ pub(crate) struct Seen(Vec<(i64, u128)>);
 
 impl Duplicates {
     pub(crate) fn new(window_us: i64, seen: Seen) -> Self {
-        Self { window_us, seen: seen.0.iter().map(|(_, id)| *id).collect(), by_time: seen.0.into() }
+        Self {
+            window_us,
+            seen: seen.0.iter().map(|(_, id)| *id).collect(),
+            by_time: seen.0.into(),
+        }
     }
 
     /// Whether an event is new; it is remembered then. Order times never fall (R10).
     pub(crate) fn is_new(&mut self, order_time_us: i64, identity: u128) -> bool {
-        while self.by_time.front().is_some_and(|(at_us, _)| *at_us < order_time_us.saturating_sub(self.window_us)) {
+        while self
+            .by_time
+            .front()
+            .is_some_and(|(at_us, _)| *at_us < order_time_us.saturating_sub(self.window_us))
+        {
             if let Some((_, forgotten)) = self.by_time.pop_front() {
                 self.seen.remove(&forgotten);
             }
@@ -49,7 +57,10 @@ mod tests {
     fn a_repeat_is_known_within_the_window_and_forgotten_after_it() {
         let mut duplicates = Duplicates::new(10, Seen::default());
         assert!(duplicates.is_new(0, 1));
-        assert!(!duplicates.is_new(10, 1), "exactly the window later it is still known");
+        assert!(
+            !duplicates.is_new(10, 1),
+            "exactly the window later it is still known"
+        );
         assert!(duplicates.is_new(11, 1));
     }
 

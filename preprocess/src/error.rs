@@ -53,7 +53,9 @@ impl PreprocessError {
             Self::Stream(e) => e.is_retryable(),
             Self::Lake(e) => e.is_retryable(),
             Self::Snapshots => true,
-            Self::Gap { .. } | Self::Foreign { .. } | Self::Arrow(_) | Self::Encode(_) | Self::Restore(_) => false,
+            Self::Gap { .. } | Self::Foreign { .. } | Self::Arrow(_) | Self::Encode(_) | Self::Restore(_) => {
+                false
+            }
         }
     }
 }

@@ -25,7 +25,9 @@ impl Batch {
             let values = EventColumns::entity(&rows, name)
                 .ok_or_else(|| ArrowError::SchemaError(format!("entity {name} has no column")))?;
             if values.null_count() > 0 {
-                return Err(ArrowError::SchemaError(format!("entity {name} is missing in a row")));
+                return Err(ArrowError::SchemaError(format!(
+                    "entity {name} is missing in a row"
+                )));
             }
             Ok(values)
         };
@@ -33,7 +35,12 @@ impl Batch {
         if let Some(row) = (0..rows.num_rows()).find(|row| columns.kind_of(*row).is_none()) {
             return Err(ArrowError::SchemaError(format!("row {row} is of no known kind")));
         }
-        Ok(Self { columns, entity: find(entity)?, next_entity: find(next_entity)?, rows })
+        Ok(Self {
+            columns,
+            entity: find(entity)?,
+            next_entity: find(next_entity)?,
+            rows,
+        })
     }
 }
 

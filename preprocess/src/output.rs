@@ -90,8 +90,12 @@ impl Output {
             return Ok(RecordBatch::new_empty(Arc::clone(&self.schema)));
         }
         let schema = Arc::clone(&self.schema);
-        let columns: Result<Vec<ArrayRef>, ArrowError> =
-            schema.fields().iter().enumerate().map(|(place, field)| self.column(place, field)).collect();
+        let columns: Result<Vec<ArrayRef>, ArrowError> = schema
+            .fields()
+            .iter()
+            .enumerate()
+            .map(|(place, field)| self.column(place, field))
+            .collect();
         self.batches.clear();
         self.rows.clear();
         self.index.clear();
@@ -103,7 +107,9 @@ impl Output {
     }
 
     fn column(&mut self, place: usize, field: &Field) -> Result<ArrayRef, ArrowError> {
-        let own = place.checked_sub(self.first_feature).filter(|nth| *nth < self.features.len());
+        let own = place
+            .checked_sub(self.first_feature)
+            .filter(|nth| *nth < self.features.len());
         if let Some(nth) = own {
             return Ok(Arc::new(self.features[nth].finish()));
         }
@@ -128,13 +134,22 @@ impl Output {
         let ends = ends.map_err(|_| ArrowError::ComputeError("a batch holds too many sequences".into()))?;
         let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
         let values = Arc::new(Float32Array::from(self.sequence.clone()));
-        Ok(Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, None)?))
+        Ok(Arc::new(ListArray::try_new(
+            Arc::clone(item),
+            offsets,
+            values,
+            None,
+        )?))
     }
 
     fn passed_on(&self, name: &str) -> Result<ArrayRef, ArrowError> {
         let missing = || ArrowError::SchemaError(format!("column {name} is missing"));
         let columns: Option<Vec<_>> = self.batches.iter().map(|b| b.rows.column_by_name(name)).collect();
-        let columns: Vec<_> = columns.ok_or_else(missing)?.into_iter().map(AsRef::as_ref).collect();
+        let columns: Vec<_> = columns
+            .ok_or_else(missing)?
+            .into_iter()
+            .map(AsRef::as_ref)
+            .collect();
         interleave(&columns, &self.rows)
     }
 }

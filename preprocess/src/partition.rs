@@ -82,9 +82,18 @@ impl<'a> Partition<'a> {
     /// A partition at the start of its log.
     #[must_use]
     pub fn new(settings: &'a StageSettings, place: Place, word_interval_us: i64) -> Self {
-        let fold = Fold::new(Writer::new(settings.entity(), place.partition), place.targets, settings.section.epoch);
+        let fold = Fold::new(
+            Writer::new(settings.entity(), place.partition),
+            place.targets,
+            settings.section.epoch,
+        );
         let windows = Windows::new(Arc::clone(&settings.plan));
-        Self::with(settings, place, word_interval_us, (0, fold, windows, Seen::default()))
+        Self::with(
+            settings,
+            place,
+            word_interval_us,
+            (0, fold, windows, Seen::default()),
+        )
     }
 
     /// A partition as a snapshot at an input offset has it.
@@ -107,7 +116,12 @@ impl<'a> Partition<'a> {
         let mut fold = Fold::restore(saved.fold, items);
         fold.set_epoch(settings.section.epoch);
         let windows = Windows::restore(Arc::clone(&settings.plan), saved.windows)?;
-        Ok(Self::with(settings, place, word_interval_us, (position, fold, windows, saved.seen)))
+        Ok(Self::with(
+            settings,
+            place,
+            word_interval_us,
+            (position, fold, windows, saved.seen),
+        ))
     }
 
     fn with(
@@ -118,7 +132,14 @@ impl<'a> Partition<'a> {
     ) -> Self {
         let (schema, first_feature) = output_schema(settings);
         let features = settings.plan.names().len();
-        let output = || Output::new(Arc::clone(&schema), first_feature, features, settings.section.epoch);
+        let output = || {
+            Output::new(
+                Arc::clone(&schema),
+                first_feature,
+                features,
+                settings.section.epoch,
+            )
+        };
         let window_us = i64::try_from(settings.section.duplicates_window.as_micros()).unwrap_or(i64::MAX);
         Self {
             input_schema: input_schema(settings),
@@ -139,7 +160,11 @@ impl<'a> Partition<'a> {
     #[must_use]
     pub fn fingerprint(settings: &StageSettings, place: Place) -> String {
         let plan = settings.plan.fingerprint();
-        let fields: Vec<String> = input_schema(settings).fields().iter().map(|f| f.name().clone()).collect();
+        let fields: Vec<String> = input_schema(settings)
+            .fields()
+            .iter()
+            .map(|f| f.name().clone())
+            .collect();
         let rest = format!(
             "{FORMAT}/{}/{}/{:?}/{}",
             place.partitions,
@@ -172,13 +197,24 @@ impl<'a> Partition<'a> {
     ///
     /// # Errors
     /// [`PreprocessError::Gap`] if rows before it are missing; an error of the batch itself.
-    pub fn apply(&mut self, offset: i64, header: &BatchHeader, rows: &RecordBatch) -> Result<(), PreprocessError> {
+    pub fn apply(
+        &mut self,
+        offset: i64,
+        header: &BatchHeader,
+        rows: &RecordBatch,
+    ) -> Result<(), PreprocessError> {
         if rows.num_rows() > 0 {
             let rows = conform(rows, &self.input_schema)?;
-            let batch = Arc::new(Batch::new(rows, self.settings.entity(), self.settings.next_entity())?);
+            let batch = Arc::new(Batch::new(
+                rows,
+                self.settings.entity(),
+                self.settings.next_entity(),
+            )?);
             self.take(offset, header, &batch)?;
         } else {
-            self.fold.take(header, &[], |_| unreachable!("no rows")).map_err(|gap| self.gap(offset, gap))?;
+            self.fold
+                .take(header, &[], |_| unreachable!("no rows"))
+                .map_err(|gap| self.gap(offset, gap))?;
         }
         self.position = offset + 1;
         while let Some(turn) = self.fold.next() {
@@ -191,21 +227,32 @@ impl<'a> Partition<'a> {
 
     fn take(&mut self, offset: i64, header: &BatchHeader, batch: &Arc<Batch>) -> Result<(), PreprocessError> {
         let indices = batch.columns.index.values();
-        let taken = self.fold.take(header, indices, |row| Item::new(batch, row)).map_err(|gap| self.gap(offset, gap))?;
+        let taken = self
+            .fold
+            .take(header, indices, |row| Item::new(batch, row))
+            .map_err(|gap| self.gap(offset, gap))?;
         metrics::received(self.settings.entity(), taken);
         metrics::repeated(self.settings.entity(), indices.len() - taken);
         Ok(())
     }
 
     fn gap(&self, offset: i64, source: eventlog::Gap) -> PreprocessError {
-        PreprocessError::Gap { partition: format!("{}/{}", self.settings.input, self.place.partition), offset, source }
+        PreprocessError::Gap {
+            partition: format!("{}/{}", self.settings.input, self.place.partition),
+            offset,
+            source,
+        }
     }
 
     /// An event whose turn it is.
     fn turn(&mut self, turn: &Turn<Item>) {
         let stage = self.settings.entity();
         let Item { batch, row, .. } = &turn.item;
-        if self.settings.place == 0 && !self.duplicates.is_new(turn.order_time_us, batch.columns.identity(*row)) {
+        if self.settings.place == 0
+            && !self
+                .duplicates
+                .is_new(turn.order_time_us, batch.columns.identity(*row))
+        {
             metrics::duplicate(stage);
             return;
         }
@@ -224,7 +271,12 @@ impl<'a> Partition<'a> {
         let columns = &batch.columns;
         let transaction = identity(columns.transaction_id.value(*row));
         let known_at_us = columns.event_time.value(*row);
-        self.windows.label(batch.entity.value(*row), transaction, known_at_us, columns.is_fraud(*row));
+        self.windows.label(
+            batch.entity.value(*row),
+            transaction,
+            known_at_us,
+            columns.is_fraud(*row),
+        );
         if self.settings.is_last() {
             metrics::label_ended(self.settings.entity());
         } else {
@@ -235,7 +287,12 @@ impl<'a> Partition<'a> {
     fn transaction(&mut self, turn: &Turn<Item>) {
         let Item { batch, row, .. } = &turn.item;
         self.read_values(batch, *row);
-        let Scratch { values, earlier, features, sequence } = &mut self.scratch;
+        let Scratch {
+            values,
+            earlier,
+            features,
+            sequence,
+        } = &mut self.scratch;
         features.clear();
         sequence.clear();
         let observation = Observation {
@@ -244,7 +301,8 @@ impl<'a> Partition<'a> {
             values,
             earlier_columns: earlier,
         };
-        self.windows.transaction(batch.entity.value(*row), &observation, features, sequence);
+        self.windows
+            .transaction(batch.entity.value(*row), &observation, features, sequence);
         self.emit(turn, true);
     }
 
@@ -255,9 +313,10 @@ impl<'a> Partition<'a> {
         for field in self.settings.plan.fields() {
             values.push(if field == features::AMOUNT {
                 let currency = text_at(&batch.rows, column::CURRENCY, row).unwrap_or_default();
-                let decimals = *self.decimals.entry(currency.to_owned()).or_insert_with(|| {
-                    money::currency(currency).map_or(2, money::decimals)
-                });
+                let decimals = *self
+                    .decimals
+                    .entry(currency.to_owned())
+                    .or_insert_with(|| money::currency(currency).map_or(2, money::decimals));
                 fixed::from_minor(batch.columns.amount_minor.value(row), decimals)
             } else {
                 number_at(&batch.rows, &attribute_column(field), row).map_or(fixed::MISSING, fixed::from_f64)
@@ -297,9 +356,15 @@ impl<'a> Partition<'a> {
                 continue;
             }
             metrics::written(self.settings.entity(), self.outputs[target].len());
-            let header = self.fold.header(target, last, self.position, self.place.partitions);
+            let header = self
+                .fold
+                .header(target, last, self.position, self.place.partitions);
             self.telling.tell(target, &word);
-            out.push(Outgoing { target, header, rows: self.outputs[target].finish()? });
+            out.push(Outgoing {
+                target,
+                header,
+                rows: self.outputs[target].finish()?,
+            });
         }
         Ok(out)
     }
@@ -347,11 +412,16 @@ fn output_schema(settings: &StageSettings) -> (SchemaRef, usize) {
     let own = settings.plan.names();
     let all: Vec<String> = settings.earlier.iter().chain(own).cloned().collect();
     let schema = if settings.is_last() {
-        settings.layout.feature_schema(&all, settings.plan.sequence().is_some())
+        settings
+            .layout
+            .feature_schema(&all, settings.plan.sequence().is_some())
     } else {
         settings.layout.stage_schema(&all)
     };
-    let first = own.first().and_then(|name| schema.index_of(name).ok()).unwrap_or(usize::MAX);
+    let first = own
+        .first()
+        .and_then(|name| schema.index_of(name).ok())
+        .unwrap_or(usize::MAX);
     (schema, first)
 }
 
@@ -361,11 +431,17 @@ fn conform(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowE
     if rows.schema().as_ref() == schema.as_ref() {
         return Ok(rows.clone());
     }
-    let columns = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {
-        Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-        Some(_) => Err(ArrowError::SchemaError(format!("column {} has another type", field.name()))),
-        None => Ok(new_null_array(field.data_type(), rows.num_rows())),
-    });
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| match rows.column_by_name(field.name()) {
+            Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+            Some(_) => Err(ArrowError::SchemaError(format!(
+                "column {} has another type",
+                field.name()
+            ))),
+            None => Ok(new_null_array(field.data_type(), rows.num_rows())),
+        });
     RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)
 }
 

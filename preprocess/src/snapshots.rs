@@ -33,7 +33,10 @@ impl Keeper {
             .name(format!("{stage}-snapshots"))
             .spawn(move || keep(&stage, &snapshots, &receiver))
             .map_err(|_| PreprocessError::Snapshots)?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+        })
     }
 
     /// Stores a snapshot soon; one too many is left out, as the next one is worth more.
@@ -57,11 +60,23 @@ impl Drop for Keeper {
 }
 
 fn keep(stage: &str, snapshots: &Snapshots, queue: &Receiver<Snapshot>) {
-    for Snapshot { partition, position, fingerprint, payload } in queue {
+    for Snapshot {
+        partition,
+        position,
+        fingerprint,
+        payload,
+    } in queue
+    {
         match snapshots.put(stage, partition, position, &fingerprint, &payload) {
             Ok(()) => {
                 metrics::snapshot(stage, payload.len());
-                debug!(stage, partition, position, bytes = payload.len(), "snapshot stored");
+                debug!(
+                    stage,
+                    partition,
+                    position,
+                    bytes = payload.len(),
+                    "snapshot stored"
+                );
             }
             // A snapshot only saves time: without it a successor folds a longer stretch of the log.
             Err(error) => warn!(stage, partition, position, %error, "snapshot not stored"),

@@ -10,8 +10,8 @@ use runtime::clock::Clock;
 use runtime::health::Component;
 use schema::ipc;
 use stream::{
-    Consumer, ConsumerOptions, Gather, Outgoing as Message, Polled, Producer, ProducerOptions, Record, StartOffset,
-    TopicPartition,
+    Consumer, ConsumerOptions, Gather, Outgoing as Message, Polled, Producer, ProducerOptions, Record,
+    StartOffset, TopicPartition,
 };
 use tracing::info;
 
@@ -77,7 +77,12 @@ impl<'a> Worker<'a> {
     fn start(settings: &'a StageSettings, clock: &'a dyn Clock) -> Result<Self, PreprocessError> {
         let section = &settings.section;
         let group = format!("{}-{}", section.group, settings.entity());
-        let consumer = Consumer::subscribe(&settings.kafka, &group, &[&settings.input], ConsumerOptions::default())?;
+        let consumer = Consumer::subscribe(
+            &settings.kafka,
+            &group,
+            &[&settings.input],
+            ConsumerOptions::default(),
+        )?;
         let snapshots = Snapshots::new(settings.store.clone());
         Ok(Self {
             settings,
@@ -113,7 +118,12 @@ impl<'a> Worker<'a> {
             metrics::restored(self.settings.entity(), began.elapsed().as_secs_f64());
             info!(%partition, position, observations = state.observations(), "partition taken over");
             let snapshot_at_us = self.clock.now_us();
-            let owned = Owned { state, pending: None, snapshot_at_us, snapshot_position: position };
+            let owned = Owned {
+                state,
+                pending: None,
+                snapshot_at_us,
+                snapshot_position: position,
+            };
             self.owned.insert(partition.partition, owned);
             starts.push((partition.clone(), StartOffset::At(position)));
         }
@@ -123,9 +133,16 @@ impl<'a> Worker<'a> {
 
     /// The newest snapshot of these definitions, or the start of the log (R11).
     fn restore(&self, partition: i32) -> Result<Partition<'a>, PreprocessError> {
-        let place = Place { partition, partitions: self.partitions, targets: self.targets };
+        let place = Place {
+            partition,
+            partitions: self.partitions,
+            targets: self.targets,
+        };
         let fingerprint = Partition::fingerprint(self.settings, place);
-        match self.snapshots.latest(self.settings.entity(), partition, &fingerprint)? {
+        match self
+            .snapshots
+            .latest(self.settings.entity(), partition, &fingerprint)?
+        {
             Some(s) => Partition::restore(self.settings, place, WORD_INTERVAL_US, (s.position, &s.payload)),
             None => Ok(Partition::new(self.settings, place, WORD_INTERVAL_US)),
         }
@@ -133,7 +150,12 @@ impl<'a> Worker<'a> {
 
     fn hand_over(&mut self, partitions: &[TopicPartition]) -> Result<(), PreprocessError> {
         self.snapshot(true)?;
-        self.producer.flush(HAND_OVER)?;
+        // A snapshot whose rows are not acknowledged in time is not stored (R11): the successor takes an older one.
+        if let Err(error) = self.producer.flush(HAND_OVER)
+            && !error.is_retryable()
+        {
+            return Err(error.into());
+        }
         self.store()?;
         for partition in partitions {
             self.owned.remove(&partition.partition);
@@ -145,7 +167,9 @@ impl<'a> Worker<'a> {
 
     fn fold(&mut self, records: &[Record]) -> Result<(), PreprocessError> {
         for record in records {
-            let Some(owned) = self.owned.get_mut(&record.partition) else { continue };
+            let Some(owned) = self.owned.get_mut(&record.partition) else {
+                continue;
+            };
             if record.offset < owned.state.position() {
                 continue;
             }
@@ -201,17 +225,27 @@ impl<'a> Worker<'a> {
 
     fn snapshot(&mut self, now: bool) -> Result<(), PreprocessError> {
         let now_us = self.clock.now_us();
-        let interval_us = i64::try_from(self.settings.section.snapshot_interval.as_micros()).unwrap_or(i64::MAX);
+        let interval_us =
+            i64::try_from(self.settings.section.snapshot_interval.as_micros()).unwrap_or(i64::MAX);
         for (partition, owned) in &mut self.owned {
             let due = now || now_us - owned.snapshot_at_us >= interval_us;
             let position = owned.state.position();
             if !due || owned.pending.is_some() || position == owned.snapshot_position {
                 continue;
             }
-            let place = Place { partition: *partition, partitions: self.partitions, targets: self.targets };
+            let place = Place {
+                partition: *partition,
+                partitions: self.partitions,
+                targets: self.targets,
+            };
             let fingerprint = Partition::fingerprint(self.settings, place);
             let payload = owned.state.snapshot()?;
-            let snapshot = Snapshot { partition: *partition, position, fingerprint, payload };
+            let snapshot = Snapshot {
+                partition: *partition,
+                position,
+                fingerprint,
+                payload,
+            };
             owned.pending = Some((self.producer.sent(), snapshot));
             (owned.snapshot_at_us, owned.snapshot_position) = (now_us, position);
         }
@@ -235,9 +269,14 @@ pub(crate) fn read(record: &Record) -> Result<(BatchHeader, arrow::array::Record
         offset: record.offset,
         what,
     };
-    let header = record.header(eventlog::HEADER).ok_or_else(|| foreign("it has no batch header".into()))?;
+    let header = record
+        .header(eventlog::HEADER)
+        .ok_or_else(|| foreign("it has no batch header".into()))?;
     let header = BatchHeader::from_bytes(header).map_err(|e| foreign(e.to_string()))?;
-    let payload = record.payload.as_deref().ok_or_else(|| foreign("it has no payload".into()))?;
+    let payload = record
+        .payload
+        .as_deref()
+        .ok_or_else(|| foreign("it has no payload".into()))?;
     let rows = ipc::decode(payload).map_err(|e| foreign(e.to_string()))?;
     Ok((header, rows))
 }

@@ -10,9 +10,7 @@ use lake::LakeError;
 use runtime::Shutdown;
 use runtime::clock::Clock;
 use runtime::health::Component;
-use stream::{
-    Consumer, ConsumerOptions, Gather, Polled, Record, StartOffset, TopicPartition,
-};
+use stream::{Consumer, ConsumerOptions, Gather, Polled, Record, StartOffset, TopicPartition};
 use tracing::{info, warn};
 
 use crate::config::TablesSettings;
@@ -70,17 +68,31 @@ struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     fn start(settings: &'a TablesSettings, clock: &'a dyn Clock) -> Result<Self, PreprocessError> {
-        let topics = [&settings.events_topic, &settings.features_topic, &settings.scores_topic];
+        let topics = [
+            &settings.events_topic,
+            &settings.features_topic,
+            &settings.scores_topic,
+        ];
         let topics: Vec<&str> = topics.iter().map(|t| t.as_str()).collect();
-        let consumer =
-            Consumer::subscribe(&settings.kafka, &settings.section.group, &topics, ConsumerOptions::default())?;
+        let consumer = Consumer::subscribe(
+            &settings.kafka,
+            &settings.section.group,
+            &topics,
+            ConsumerOptions::default(),
+        )?;
         let sinks = vec![
             Sink::events(settings)?,
             Sink::labels(settings)?,
             Sink::features(settings)?,
             Sink::scores(settings)?,
         ];
-        Ok(Self { settings, clock, consumer, gather: Gather::new(LINGER, LINGER, MAX_RECORDS), sinks })
+        Ok(Self {
+            settings,
+            clock,
+            consumer,
+            gather: Gather::new(LINGER, LINGER, MAX_RECORDS),
+            sinks,
+        })
     }
 
     fn work(&mut self, shutdown: &Shutdown, health: &Component) -> Result<(), PreprocessError> {
@@ -149,7 +161,10 @@ impl<'a> Worker<'a> {
                 let least = offsets.entry(partition).or_insert(position);
                 *least = position.min(*least);
             }
-            let offsets: Vec<_> = offsets.into_iter().map(|(p, position)| (p, position, String::new())).collect();
+            let offsets: Vec<_> = offsets
+                .into_iter()
+                .map(|(p, position)| (p, position, String::new()))
+                .collect();
             self.consumer.commit(&offsets)?;
         }
         Ok(())

@@ -127,6 +127,13 @@ pub(crate) fn read(file: Option<&Path>, overrides: Vec<Override>) -> anyhow::Res
         None => None,
     };
     // Variables of flags share the prefix; those of the configuration have a double underscore after it.
-    let environment = std::env::vars().filter(|(name, _)| name.starts_with("RISKSTREAM__")).collect();
-    Ok(load::<Config>(Layers { default_text: DEFAULT, file, environment, overrides })?)
+    let environment = std::env::vars()
+        .filter(|(name, _)| name.starts_with("RISKSTREAM__"))
+        .collect();
+    Ok(load::<Config>(Layers {
+        default_text: DEFAULT,
+        file,
+        environment,
+        overrides,
+    })?)
 }

@@ -30,7 +30,12 @@ struct Cli {
     #[arg(long, short, global = true, env = "RISKSTREAM_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Broker to use, host:port; overrides kafka.bootstrap_servers.
-    #[arg(long, global = true, env = "KAFKA_BOOTSTRAP_SERVERS", value_name = "HOST:PORT")]
+    #[arg(
+        long,
+        global = true,
+        env = "KAFKA_BOOTSTRAP_SERVERS",
+        value_name = "HOST:PORT"
+    )]
     bootstrap_servers: Option<String>,
     /// Sets any key of the configuration, e.g. --set scorer.delivery=idempotent; may be repeated.
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
@@ -131,7 +136,11 @@ fn with_config(command: Command, resolved: Resolved, out: &mut impl Write) -> an
         Command::Model(command) => models::run(&command, &resolved, out),
         Command::Demo(args) => demo::run(&args, resolved, out),
         Command::Evaluate(args) => {
-            let mapping = args.mapping.as_ref().map(|name| resolved.mapping(name)).transpose()?;
+            let mapping = args
+                .mapping
+                .as_ref()
+                .map(|name| resolved.mapping(name))
+                .transpose()?;
             evaluate::run(&args, mapping, out)
         }
         Command::Simulate(_) | Command::Config(_) => {
@@ -150,10 +159,18 @@ fn load(cli: &Cli) -> anyhow::Result<Loaded<Config>> {
 }
 
 fn flag(flag: &str, key: &str, value: &str) -> Override {
-    Override { flag: flag.to_owned(), key: key.to_owned(), value: value.to_owned() }
+    Override {
+        flag: flag.to_owned(),
+        key: key.to_owned(),
+        value: value.to_owned(),
+    }
 }
 
-fn config_command(command: &ConfigCommand, loaded: &Loaded<Config>, out: &mut impl Write) -> anyhow::Result<()> {
+fn config_command(
+    command: &ConfigCommand,
+    loaded: &Loaded<Config>,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Check => {
             if let Some(problem) = loaded.config.token_key_problem() {
@@ -161,7 +178,10 @@ fn config_command(command: &ConfigCommand, loaded: &Loaded<Config>, out: &mut im
             }
             writeln!(out, "the configuration is valid")?;
         }
-        ConfigCommand::Show { format: commands::Format::Json, .. } => {
+        ConfigCommand::Show {
+            format: commands::Format::Json,
+            ..
+        } => {
             let settings: Vec<_> = loaded.settings();
             writeln!(out, "{}", serde_json::to_string_pretty(&settings)?)?;
         }
@@ -177,5 +197,7 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
-    error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(broken))
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(broken))
 }

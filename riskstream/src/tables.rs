@@ -67,7 +67,6 @@ pub(crate) struct Table {
     files: Vec<PathBuf>,
     format: Format,
     schema: SchemaRef,
-    rows: u64,
 }
 
 impl Table {
@@ -87,7 +86,7 @@ impl Table {
                 files[0].display()
             );
         }
-        let (schema, rows) = match format {
+        let schema = match format {
             Format::Parquet => columnar::inspect(&files)?,
             Format::Csv => delimited::inspect(&files)?,
             Format::Ndjson => lines::inspect(&files)?,
@@ -96,18 +95,12 @@ impl Table {
             files,
             format,
             schema,
-            rows,
         })
     }
 
     /// Its columns. Objects within NDJSON objects are columns with a dot: `entities.customer`.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
-    }
-
-    /// The number of its rows.
-    pub(crate) const fn rows(&self) -> u64 {
-        self.rows
     }
 
     /// Keeps the columns of these names alone, in the table's order; names that it does not have are left out.

@@ -35,7 +35,10 @@ impl Champions {
         let partition = TopicPartition::new(settings.models_topic.as_str(), 0);
         let consumer = Consumer::attach(&settings.kafka, vec![(partition.clone(), StartOffset::Beginning)])?;
         let end = consumer.end_offsets(&[partition], FIRST_LOOK)?[0];
-        let mut champions = Self { consumer, current: None };
+        let mut champions = Self {
+            consumer,
+            current: None,
+        };
         let mut newest = None;
         let deadline = std::time::Instant::now() + FIRST_LOOK;
         let mut position = 0;
@@ -65,28 +68,46 @@ impl Champions {
             return Ok((None, None));
         };
         let next = records.last().map(|r| r.offset + 1);
-        let champion = records.iter().rev().filter(|r| r.key.as_deref() == Some(CHAMPION.as_bytes())).find_map(|r| {
-            let payload = r.payload.as_deref()?;
-            serde_json::from_slice(payload).inspect_err(|e| error!(error = %e, "an announcement cannot be read")).ok()
-        });
+        let champion = records
+            .iter()
+            .rev()
+            .filter(|r| r.key.as_deref() == Some(CHAMPION.as_bytes()))
+            .find_map(|r| {
+                let payload = r.payload.as_deref()?;
+                serde_json::from_slice(payload)
+                    .inspect_err(|e| error!(error = %e, "an announcement cannot be read"))
+                    .ok()
+            });
         Ok((champion, next))
     }
 
     /// Puts the announced model in use; one that cannot be used changes nothing.
     fn swap(&mut self, settings: &Settings, announcement: Option<Announcement>) {
         let Some(announcement) = announcement else { return };
-        if self.current.as_ref().is_some_and(|c| c.version == announcement.version) {
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|c| c.version == announcement.version)
+        {
             return;
         }
         match load(settings, &announcement.version) {
             Ok(champion) => {
-                info!(version = champion.version, why = announcement.why, "champion in use");
+                info!(
+                    version = champion.version,
+                    why = announcement.why,
+                    "champion in use"
+                );
                 metrics::swapped();
                 self.current = Some(champion);
             }
             Err(error) => {
                 metrics::refused();
-                error!(version = announcement.version, error = &error as &dyn std::error::Error, "champion refused");
+                error!(
+                    version = announcement.version,
+                    error = &error as &dyn std::error::Error,
+                    "champion refused"
+                );
             }
         }
     }
@@ -94,5 +115,8 @@ impl Champions {
 
 fn load(settings: &Settings, version: &str) -> Result<Champion, ScorerError> {
     let bundle = settings.registry.load(version)?;
-    Ok(Champion { version: version.to_owned(), scorer: Scorer::new(&bundle)? })
+    Ok(Champion {
+        version: version.to_owned(),
+        scorer: Scorer::new(&bundle)?,
+    })
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use schema::Score;
-use stream::{Consumer, Outgoing, Producer, ProducerOptions, StreamError, TopicPartition, TransactionalProducer};
+use stream::{
+    Consumer, Outgoing, Producer, ProducerOptions, StreamError, TopicPartition, TransactionalProducer,
+};
 use tracing::warn;
 
 use crate::config::{Delivery, Settings};
@@ -41,9 +43,10 @@ impl Outlet {
                 producer.init()?;
                 Self::Transactional(Box::new(producer))
             }
-            Delivery::Idempotent => {
-                Self::Idempotent(Box::new(Producer::new(&settings.kafka, ProducerOptions::default())?))
-            }
+            Delivery::Idempotent => Self::Idempotent(Box::new(Producer::new(
+                &settings.kafka,
+                ProducerOptions::default(),
+            )?)),
         })
     }
 
@@ -56,7 +59,8 @@ impl Outlet {
         offsets: &Offsets,
     ) -> Result<Sent, ScorerError> {
         match self {
-            Self::Transactional(producer) => match transaction(producer, settings, consumer, scores, offsets) {
+            Self::Transactional(producer) => match transaction(producer, settings, consumer, scores, offsets)
+            {
                 Ok(()) => Ok(Sent::Committed),
                 Err(error) if error.is_fenced() || matches!(error, StreamError::Abortable { .. }) => {
                     warn!(%error, "a batch of scores was aborted");

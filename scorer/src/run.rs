@@ -81,7 +81,12 @@ impl<'a> Worker<'a> {
             clock,
             champions: Champions::start(settings)?,
             outlet: Outlet::open(settings)?,
-            consumer: Consumer::subscribe(&settings.kafka, &section.group, &topics, ConsumerOptions::default())?,
+            consumer: Consumer::subscribe(
+                &settings.kafka,
+                &section.group,
+                &topics,
+                ConsumerOptions::default(),
+            )?,
             gather: Gather::new(section.linger, section.max_linger, section.max_batch_records),
             refreshed: Instant::now(),
             progress: BTreeMap::new(),
@@ -99,7 +104,8 @@ impl<'a> Worker<'a> {
             Polled::Assigned(partitions) => self.take_over(&partitions)?,
             Polled::Revoked(partitions) => {
                 // Everything scored is committed: a batch with scores never outlives its turn.
-                self.progress.retain(|partition, _| !partitions.contains(partition));
+                self.progress
+                    .retain(|partition, _| !partitions.contains(partition));
                 self.moved.retain(|partition| !partitions.contains(partition));
                 self.consumer.unassign(&partitions)?;
             }
@@ -122,7 +128,8 @@ impl<'a> Worker<'a> {
             };
             let position = commit.offset.unwrap_or(0);
             info!(partition = %commit.partition, position, "partition taken over");
-            self.progress.insert(commit.partition.clone(), Progress { position, marks });
+            self.progress
+                .insert(commit.partition.clone(), Progress { position, marks });
             starts.push((commit.partition, StartOffset::At(position)));
         }
         self.consumer.assign(&starts)?;
@@ -135,14 +142,21 @@ impl<'a> Worker<'a> {
         let mut scores = Vec::new();
         for record in records {
             let partition = record.partition();
-            let Some(progress) = self.progress.get_mut(&partition) else { continue };
+            let Some(progress) = self.progress.get_mut(&partition) else {
+                continue;
+            };
             if record.offset < progress.position {
                 continue;
             }
             let rows = take(record, &mut progress.marks)?;
             progress.position = record.offset + 1;
             self.moved.insert(partition);
-            scores.extend(score(self.settings, self.champions.current(), &rows, scored_at_us)?);
+            scores.extend(score(
+                self.settings,
+                self.champions.current(),
+                &rows,
+                scored_at_us,
+            )?);
         }
         if scores.is_empty() && self.committed.elapsed() < EMPTY {
             return Ok(Sent::Committed);
@@ -156,7 +170,9 @@ impl<'a> Worker<'a> {
             })
             .collect();
         self.committed = scored;
-        let sent = self.outlet.send(self.settings, &self.consumer, &scores, &offsets)?;
+        let sent = self
+            .outlet
+            .send(self.settings, &self.consumer, &scores, &offsets)?;
         if sent == Sent::Committed {
             report(&scores, scored - began, scored.elapsed(), self.clock.now_us());
         }
@@ -167,14 +183,25 @@ impl<'a> Worker<'a> {
 /// The rows of a record that have not been scored yet (R5).
 fn take(record: &Record, marks: &mut Marks) -> Result<RecordBatch, ScorerError> {
     let (partition, offset) = (record.partition().to_string(), record.offset);
-    let foreign = |what: String| ScorerError::Foreign { partition: partition.clone(), offset, what };
-    let header = record.header(eventlog::HEADER).ok_or_else(|| foreign("it has no batch header".into()))?;
+    let foreign = |what: String| ScorerError::Foreign {
+        partition: partition.clone(),
+        offset,
+        what,
+    };
+    let header = record
+        .header(eventlog::HEADER)
+        .ok_or_else(|| foreign("it has no batch header".into()))?;
     let header = BatchHeader::from_bytes(header).map_err(|e| foreign(e.to_string()))?;
-    let rows = ipc::decode(record.payload.as_deref().unwrap_or_default()).map_err(|e| foreign(e.to_string()))?;
+    let rows =
+        ipc::decode(record.payload.as_deref().unwrap_or_default()).map_err(|e| foreign(e.to_string()))?;
     let columns = EventColumns::of(&rows).map_err(|e| foreign(e.to_string()))?;
     let first = marks
         .take(&header.writer, header.index_before, columns.index.values())
-        .map_err(|source| ScorerError::Gap { partition: partition.clone(), offset, source })?;
+        .map_err(|source| ScorerError::Gap {
+            partition: partition.clone(),
+            offset,
+            source,
+        })?;
     metrics::received(rows.num_rows() - first, first);
     Ok(rows.slice(first, rows.num_rows() - first))
 }
@@ -184,6 +211,9 @@ fn report(scores: &[Score], scoring: Duration, commit: Duration, now_us: i64) {
     metrics::written(scores.len());
     metrics::batch(scores.len(), scoring.as_secs_f64(), commit.as_secs_f64());
     for score in scores {
-        metrics::scored(score.decision, (now_us / 1000 - score.source.timestamp_ms) as f64 / 1e3);
+        metrics::scored(
+            score.decision,
+            (now_us / 1000 - score.source.timestamp_ms) as f64 / 1e3,
+        );
     }
 }

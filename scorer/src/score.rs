@@ -25,14 +25,23 @@ pub(crate) fn score(
 ) -> Result<Vec<Score>, ScorerError> {
     let facts = Facts::of(settings, rows)?;
     let Some(champion) = champion else {
-        return Ok((0..rows.num_rows()).map(|row| facts.cold(settings, row, scored_at_us)).collect());
+        return Ok((0..rows.num_rows())
+            .map(|row| facts.cold(settings, row, scored_at_us))
+            .collect());
     };
     let schema = champion.scorer.schema();
     let features = Rows::from_batch(rows, schema)?;
     let scored = champion.scorer.score(&features)?;
-    let explained = Explained { champion, schema, features: &features, hash: schema.hash() };
+    let explained = Explained {
+        champion,
+        schema,
+        features: &features,
+        hash: schema.hash(),
+    };
     let scores = scored.iter().enumerate();
-    Ok(scores.map(|(row, scored)| explained.score(settings, &facts, row, scored, scored_at_us)).collect())
+    Ok(scores
+        .map(|(row, scored)| explained.score(settings, &facts, row, scored, scored_at_us))
+        .collect())
 }
 
 /// What a score tells about its row besides the features.
@@ -51,10 +60,14 @@ impl Facts {
             what: e.to_string(),
         })?;
         let named = |name: &String| Some((name.clone(), EventColumns::entity(rows, name)?));
-        let revision = rows.column_by_name(column::REVISION).and_then(|c| c.as_primitive_opt::<Int32Type>());
+        let revision = rows
+            .column_by_name(column::REVISION)
+            .and_then(|c| c.as_primitive_opt::<Int32Type>());
         Ok(Self {
             columns,
-            currency: rows.column_by_name(column::CURRENCY).and_then(|c| c.as_string_opt().cloned()),
+            currency: rows
+                .column_by_name(column::CURRENCY)
+                .and_then(|c| c.as_string_opt().cloned()),
             entities: settings.layout.entities.iter().filter_map(named).collect(),
             revision: revision.map_or_else(|| vec![0; rows.num_rows()], |r| r.values().to_vec()),
         })
@@ -82,8 +95,15 @@ impl Facts {
             feature_schema: None,
             event_time: time::format(columns.event_time.value(row)),
             scored_at: time::format(scored_at_us),
-            amount_minor: columns.amount_minor.is_valid(row).then(|| columns.amount_minor.value(row)),
-            currency: self.currency.as_ref().filter(|c| c.is_valid(row)).map(|c| c.value(row).to_owned()),
+            amount_minor: columns
+                .amount_minor
+                .is_valid(row)
+                .then(|| columns.amount_minor.value(row)),
+            currency: self
+                .currency
+                .as_ref()
+                .filter(|c| c.is_valid(row))
+                .map(|c| c.value(row).to_owned()),
             entities,
             late: columns.late.value(row),
             source: Source {
@@ -104,7 +124,14 @@ struct Explained<'a> {
 }
 
 impl Explained<'_> {
-    fn score(&self, settings: &Settings, facts: &Facts, row: usize, scored: &Scored, scored_at_us: i64) -> Score {
+    fn score(
+        &self,
+        settings: &Settings,
+        facts: &Facts,
+        row: usize,
+        scored: &Scored,
+        scored_at_us: i64,
+    ) -> Score {
         let thresholds = self.champion.scorer.thresholds();
         let decision = match scored.probability {
             p if p >= thresholds.decline => Decision::Decline,
@@ -115,8 +142,14 @@ impl Explained<'_> {
         Score {
             score: Some(scored.probability),
             decision,
-            decided_by: DecidedBy::Thresholds { review: thresholds.review, decline: thresholds.decline },
-            reasons: top.into_iter().map(|(feature, by)| self.contribution(row, feature, by)).collect(),
+            decided_by: DecidedBy::Thresholds {
+                review: thresholds.review,
+                decline: thresholds.decline,
+            },
+            reasons: top
+                .into_iter()
+                .map(|(feature, by)| self.contribution(row, feature, by))
+                .collect(),
             model: Some(registry::CHAMPION.to_owned()),
             version: Some(self.champion.version.clone()),
             feature_schema: Some(self.hash.clone()),
@@ -128,17 +161,32 @@ impl Explained<'_> {
         let feature = &self.schema.features()[feature];
         let value = self.value(feature, row);
         let text = text::reason(&feature.name, feature.kind, &value, by);
-        Contribution { feature: feature.name.clone(), value, contribution: by, text }
+        Contribution {
+            feature: feature.name.clone(),
+            value,
+            contribution: by,
+            text,
+        }
     }
 
     fn value(&self, feature: &Feature, row: usize) -> Value {
         match feature.kind {
             FeatureKind::Numeric => {
-                let value = self.features.numeric(&feature.name).ok().map(|values| values[row]);
-                value.and_then(serde_json::Number::from_f64).map_or(Value::Null, Value::Number)
+                let value = self
+                    .features
+                    .numeric(&feature.name)
+                    .ok()
+                    .map(|values| values[row]);
+                value
+                    .and_then(serde_json::Number::from_f64)
+                    .map_or(Value::Null, Value::Number)
             }
             FeatureKind::Categorical => {
-                let value = self.features.categorical(&feature.name).ok().and_then(|values| values[row].clone());
+                let value = self
+                    .features
+                    .categorical(&feature.name)
+                    .ok()
+                    .and_then(|values| values[row].clone());
                 value.map_or(Value::Null, Value::String)
             }
         }

@@ -15,7 +15,10 @@ pub(crate) fn reason(feature: &str, kind: FeatureKind, value: &Value, contributi
     match (kind, value) {
         (_, Value::Null) => format!("{name} is unknown: {effect}"),
         (FeatureKind::Categorical, Value::String(text)) => format!("{name} is {text}: {effect}"),
-        (_, Value::Number(number)) => format!("{name} is {}: {effect}", shown(number.as_f64().unwrap_or(f64::NAN))),
+        (_, Value::Number(number)) => format!(
+            "{name} is {}: {effect}",
+            shown(number.as_f64().unwrap_or(f64::NAN))
+        ),
         (_, other) => format!("{name} is {other}: {effect}"),
     }
 }
@@ -26,7 +29,11 @@ fn spoken(feature: &str) -> String {
 }
 
 fn shown(value: f64) -> String {
-    if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value:.2}") }
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.2}")
+    }
 }
 
 #[cfg(test)]
@@ -36,11 +43,27 @@ mod tests {
 
     #[test]
     fn reasons_read_like_sentences() {
-        let say = |value: &Value, contribution| reason("customer_count_1d", FeatureKind::Numeric, value, contribution);
-        assert_eq!(say(&json!(12.0), 1.5), "customer count 1d is 12: raises the risk strongly");
-        assert_eq!(say(&json!(0.125), -0.2), "customer count 1d is 0.13: lowers the risk");
-        assert_eq!(say(&Value::Null, 0.2), "customer count 1d is unknown: raises the risk");
-        let text = reason("attribute_channel", FeatureKind::Categorical, &json!("online"), 0.2);
+        let say = |value: &Value, contribution| {
+            reason("customer_count_1d", FeatureKind::Numeric, value, contribution)
+        };
+        assert_eq!(
+            say(&json!(12.0), 1.5),
+            "customer count 1d is 12: raises the risk strongly"
+        );
+        assert_eq!(
+            say(&json!(0.125), -0.2),
+            "customer count 1d is 0.13: lowers the risk"
+        );
+        assert_eq!(
+            say(&Value::Null, 0.2),
+            "customer count 1d is unknown: raises the risk"
+        );
+        let text = reason(
+            "attribute_channel",
+            FeatureKind::Categorical,
+            &json!("online"),
+            0.2,
+        );
         assert_eq!(text, "channel is online: raises the risk");
     }
 }

@@ -36,17 +36,25 @@ impl Dataset {
     /// ago, with the labels known by then. Unlabelled ones of that age count as genuine.
     pub(crate) fn read(settings: &Settings, as_of_us: i64) -> Result<Self, TrainerError> {
         let to_us = as_of_us - micros(settings.section.label_delay);
-        let interval = Interval { from_us: to_us - micros(settings.section.window), to_us };
+        let interval = Interval {
+            from_us: to_us - micros(settings.section.window),
+            to_us,
+        };
         let features = features_table(settings)?;
         let labels = labels_table(settings)?;
         let known = known_frauds(&labels, as_of_us)?;
         let batch = rows(settings, &features, interval)?;
-        let ids = batch.column_by_name(column::TRANSACTION_ID).map(|c| c.as_string::<i32>().clone());
+        let ids = batch
+            .column_by_name(column::TRANSACTION_ID)
+            .map(|c| c.as_string::<i32>().clone());
         let ids = ids.expect("was asked for");
         Ok(Self {
             rows: Rows::from_batch(&batch, &inputs(settings)?)?,
             event_time_us: times(&batch).values().to_vec(),
-            frauds: ids.iter().map(|id| id.is_some_and(|id| known.get(id) == Some(&true))).collect(),
+            frauds: ids
+                .iter()
+                .map(|id| id.is_some_and(|id| known.get(id) == Some(&true)))
+                .collect(),
             versions: [("features", features.version()), ("labels", labels.version())],
         })
     }
@@ -62,8 +70,13 @@ pub(crate) fn inputs(settings: &Settings) -> Result<FeatureSchema, model::Error>
         let plain = name.strip_prefix("attribute_").unwrap_or(name);
         !settings.section.exclude.iter().any(|e| e == name || e == plain)
     };
-    let numeric: Vec<String> =
-        settings.features.iter().cloned().chain(attributes(AttributeKind::Numeric)).filter(wanted).collect();
+    let numeric: Vec<String> = settings
+        .features
+        .iter()
+        .cloned()
+        .chain(attributes(AttributeKind::Numeric))
+        .filter(wanted)
+        .collect();
     let categorical: Vec<String> = attributes(AttributeKind::Categorical).filter(wanted).collect();
     FeatureSchema::of(
         &numeric.iter().map(String::as_str).collect::<Vec<_>>(),
@@ -72,18 +85,28 @@ pub(crate) fn inputs(settings: &Settings) -> Result<FeatureSchema, model::Error>
 }
 
 pub(crate) fn features_table(settings: &Settings) -> Result<Table, TrainerError> {
-    let schema = settings.layout.feature_schema(&settings.features, settings.with_sequence);
+    let schema = settings
+        .layout
+        .feature_schema(&settings.features, settings.with_sequence);
     Ok(Table::open_or_create(&settings.store, "tables/features", schema)?)
 }
 
 fn labels_table(settings: &Settings) -> Result<Table, TrainerError> {
-    Ok(Table::open_or_create(&settings.store, "tables/labels", settings.layout.labels_schema())?)
+    Ok(Table::open_or_create(
+        &settings.store,
+        "tables/labels",
+        settings.layout.labels_schema(),
+    )?)
 }
 
 /// What labels known by `as_of_us` say of transactions: the latest label of each counts.
 fn known_frauds(labels: &Table, as_of_us: i64) -> Result<HashMap<String, bool>, TrainerError> {
     let columns = [column::EVENT_TIME, column::TRANSACTION_ID, column::FRAUD];
-    let known = TimeRange { column: column::EVENT_TIME, from_us: i64::MIN, to_us: as_of_us + 1 };
+    let known = TimeRange {
+        column: column::EVENT_TIME,
+        from_us: i64::MIN,
+        to_us: as_of_us + 1,
+    };
     let mut newest: HashMap<String, (i64, bool)> = HashMap::new();
     for batch in labels.scan(Some(&columns), Some(known))? {
         let batch = batch?;
@@ -103,10 +126,17 @@ fn rows(settings: &Settings, features: &Table, interval: Interval) -> Result<Rec
     let inputs = inputs(settings)?;
     let mut columns = vec![column::EVENT_TIME, column::TRANSACTION_ID, column::REVISION];
     columns.extend(inputs.features().iter().map(|f| f.name.as_str()));
-    let range = TimeRange { column: column::EVENT_TIME, from_us: interval.from_us, to_us: interval.to_us };
+    let range = TimeRange {
+        column: column::EVENT_TIME,
+        from_us: interval.from_us,
+        to_us: interval.to_us,
+    };
     let batches = features.read(Some(&columns), Some(range))?;
     let Some(first) = batches.first() else {
-        return Err(TrainerError::TooFew { transactions: 0, frauds: 0 });
+        return Err(TrainerError::TooFew {
+            transactions: 0,
+            frauds: 0,
+        });
     };
     let all = concat_batches(&first.schema(), &batches)?;
     let (time, id) = (times(&all), all.column(1).as_string::<i32>());
@@ -114,7 +144,13 @@ fn rows(settings: &Settings, features: &Table, interval: Interval) -> Result<Rec
     let count = u32::try_from(all.num_rows()).unwrap_or(u32::MAX);
     let mut order: Vec<u32> = (0..count).collect();
     let at = |row: u32| row as usize;
-    order.sort_unstable_by_key(|&r| (time.value(at(r)), id.value(at(r)), std::cmp::Reverse(revision.value(at(r)))));
+    order.sort_unstable_by_key(|&r| {
+        (
+            time.value(at(r)),
+            id.value(at(r)),
+            std::cmp::Reverse(revision.value(at(r))),
+        )
+    });
     order.dedup_by_key(|r| id.value(at(*r)));
     Ok(take_record_batch(&all, &UInt32Array::from(order))?)
 }

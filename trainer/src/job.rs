@@ -74,13 +74,25 @@ impl fmt::Display for Report {
         let measure = |name: &str| self.validation.get(name).copied().unwrap_or(f64::NAN);
         writeln!(f, "model             {}", self.version)?;
         writeln!(f, "as of             {}", self.as_of)?;
-        writeln!(f, "trained on        {} transactions, {} known frauds", self.transactions, self.frauds)?;
-        writeln!(f, "average precision {:.3} (validation)", measure("average_precision"))?;
+        writeln!(
+            f,
+            "trained on        {} transactions, {} known frauds",
+            self.transactions, self.frauds
+        )?;
+        writeln!(
+            f,
+            "average precision {:.3} (validation)",
+            measure("average_precision")
+        )?;
         writeln!(f, "AUC ROC           {:.3} (validation)", measure("auc_roc"))?;
         match self.outcome {
             Outcome::First => writeln!(f, "champion          yes, the first one")?,
-            Outcome::Promoted { champion } => writeln!(f, "champion          yes, the one before reached {champion:.3}")?,
-            Outcome::Kept { champion } => writeln!(f, "champion          no, the present one reaches {champion:.3}")?,
+            Outcome::Promoted { champion } => {
+                writeln!(f, "champion          yes, the one before reached {champion:.3}")?
+            }
+            Outcome::Kept { champion } => {
+                writeln!(f, "champion          no, the present one reaches {champion:.3}")?
+            }
         }
         writeln!(f, "took              {:.1} s", self.seconds)
     }
@@ -100,7 +112,10 @@ pub fn train_as_of(
     let began = Instant::now();
     let newest = || Ok::<_, TrainerError>(complete_up_to(settings, &features_table(settings)?));
     let Some(as_of_us) = as_of_us.map_or_else(newest, |at| Ok(Some(at)))? else {
-        return Err(TrainerError::TooFew { transactions: 0, frauds: 0 });
+        return Err(TrainerError::TooFew {
+            transactions: 0,
+            frauds: 0,
+        });
     };
     let data = Dataset::read(settings, as_of_us)?;
     let (transactions, frauds) = (data.frauds.len(), data.frauds.iter().filter(|f| **f).count());
@@ -136,8 +151,13 @@ fn fit(
     split: &TimeSplit,
     (as_of_us, alive): (i64, &dyn Fn()),
 ) -> Result<Bundle, TrainerError> {
-    let labels: Vec<f32> = data.frauds.iter().map(|fraud| f32::from(u8::from(*fraud))).collect();
-    let table_versions: BTreeMap<String, i64> = data.versions.iter().map(|(n, v)| ((*n).to_owned(), *v)).collect();
+    let labels: Vec<f32> = data
+        .frauds
+        .iter()
+        .map(|fraud| f32::from(u8::from(*fraud)))
+        .collect();
+    let table_versions: BTreeMap<String, i64> =
+        data.versions.iter().map(|(n, v)| ((*n).to_owned(), *v)).collect();
     let request = TrainingRequest {
         schema: &inputs(settings)?,
         rows: &data.rows,
@@ -164,17 +184,34 @@ fn fit(
 }
 
 /// Holds a challenger against the champion on the same validation rows.
-fn gate(settings: &Settings, data: &Dataset, split: &TimeSplit, challenger: &Bundle) -> Result<Outcome, TrainerError> {
-    let Some(announced) = settings.registry.current(CHAMPION)? else { return Ok(Outcome::First) };
+fn gate(
+    settings: &Settings,
+    data: &Dataset,
+    split: &TimeSplit,
+    challenger: &Bundle,
+) -> Result<Outcome, TrainerError> {
+    let Some(announced) = settings.registry.current(CHAMPION)? else {
+        return Ok(Outcome::First);
+    };
     let champion = settings.registry.load(&announced.version)?;
-    let own = challenger.manifest.metrics.values.get("average_precision").copied().unwrap_or(0.0);
+    let own = challenger
+        .manifest
+        .metrics
+        .values
+        .get("average_precision")
+        .copied()
+        .unwrap_or(0.0);
     let scorer = Scorer::new(&champion)?;
     let rows = data.rows.select(&split.validation);
     if scorer.check_schema(rows.names()).is_err() {
         // Features have changed: the champion cannot score these rows, so the challenger takes its place.
         return Ok(Outcome::First);
     }
-    let labels: Vec<f32> = split.validation.iter().map(|row| f32::from(u8::from(data.frauds[*row]))).collect();
+    let labels: Vec<f32> = split
+        .validation
+        .iter()
+        .map(|row| f32::from(u8::from(data.frauds[*row])))
+        .collect();
     let champion = average_precision(&scorer.probabilities(&rows)?, &labels).unwrap_or(0.0);
     if own >= champion - settings.section.gate_tolerance {
         Ok(Outcome::Promoted { champion })
@@ -188,8 +225,14 @@ fn announce(settings: &Settings, report: &Report, now_us: i64) -> Result<(), Tra
     let why = match report.outcome {
         Outcome::First => "the first model for these features".to_owned(),
         Outcome::Promoted { champion } | Outcome::Kept { champion } => {
-            let own = report.validation.get("average_precision").copied().unwrap_or(f64::NAN);
-            format!("average precision {own:.4} against the champion's {champion:.4} on the same transactions")
+            let own = report
+                .validation
+                .get("average_precision")
+                .copied()
+                .unwrap_or(f64::NAN);
+            format!(
+                "average precision {own:.4} against the champion's {champion:.4} on the same transactions"
+            )
         }
     };
     let announcement = Announcement {
@@ -205,7 +248,9 @@ fn announce(settings: &Settings, report: &Report, now_us: i64) -> Result<(), Tra
         topic: &settings.models_topic,
         partition: Some(0),
         key: Some(CHAMPION.as_bytes()),
-        payload: Some(&serde_json::to_vec(&announcement).expect("an announcement is plain texts and numbers")),
+        payload: Some(
+            &serde_json::to_vec(&announcement).expect("an announcement is plain texts and numbers"),
+        ),
         headers: &[],
         timestamp_us: None,
     })?;

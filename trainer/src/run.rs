@@ -30,7 +30,9 @@ pub fn run(
     let mut last_us = last_training(settings)?;
     while !shutdown.wait(settings.section.poll_interval) {
         health.progress();
-        let Some(due_us) = due(settings, clock)? else { continue };
+        let Some(due_us) = due(settings, clock)? else {
+            continue;
+        };
         if last_us.is_some_and(|last| due_us <= last) {
             continue;
         }
@@ -70,11 +72,17 @@ fn due(settings: &Settings, clock: &dyn Clock) -> Result<Option<i64>, TrainerErr
 /// The event time up to which all partitions of the feature rows are in the table.
 pub(crate) fn complete_up_to(settings: &Settings, features: &Table) -> Option<i64> {
     let progress = features.progress("");
-    let watermarks = (0..settings.partitions).map(|partition| progress.get(&progress_id(partition, "watermark")));
+    let watermarks =
+        (0..settings.partitions).map(|partition| progress.get(&progress_id(partition, "watermark")));
     watermarks.collect::<Option<Vec<_>>>()?.into_iter().min().copied()
 }
 
 /// When the newest model was trained, by its lineage.
 fn last_training(settings: &Settings) -> Result<Option<i64>, TrainerError> {
-    Ok(settings.registry.list()?.into_iter().map(|model| model.created_at_us).max())
+    Ok(settings
+        .registry
+        .list()?
+        .into_iter()
+        .map(|model| model.created_at_us)
+        .max())
 }

@@ -28,14 +28,28 @@ impl Rows {
 }
 
 fn numeric(values: &dyn Array, name: &str) -> Result<Column> {
-    let wrong = || Error::WrongKind { name: name.to_owned(), expected: "numeric" };
+    let wrong = || Error::WrongKind {
+        name: name.to_owned(),
+        expected: "numeric",
+    };
     let values = values.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?;
-    Ok(Column::Numeric(values.iter().map(|v| v.unwrap_or(f64::NAN)).collect()))
+    Ok(Column::Numeric(
+        values.iter().map(|v| v.unwrap_or(f64::NAN)).collect(),
+    ))
 }
 
 fn categorical(values: &dyn Array, name: &str) -> Result<Column> {
     if values.data_type() != &DataType::Utf8 {
-        return Err(Error::WrongKind { name: name.to_owned(), expected: "categorical" });
+        return Err(Error::WrongKind {
+            name: name.to_owned(),
+            expected: "categorical",
+        });
     }
-    Ok(Column::Categorical(values.as_string::<i32>().iter().map(|v| v.map(str::to_owned)).collect()))
+    Ok(Column::Categorical(
+        values
+            .as_string::<i32>()
+            .iter()
+            .map(|v| v.map(str::to_owned))
+            .collect(),
+    ))
 }

@@ -7,7 +7,7 @@
 //! add up to its logit less the baseline's.
 
 use crate::dataset::Inputs;
-use crate::inference::{BLOCK_ROWS, Ensemble, Network, Pass, Span, SpanKind, spans};
+use crate::inference::{Ensemble, Network, Pass, spans};
 use crate::scalar::narrow;
 
 /// Below this distance from the baseline the slope itself takes the quotient's place.
@@ -76,117 +76,97 @@ impl Explainer {
     /// Scores and explains rows; each row's numbers are the same in every batch (INV-5).
     #[must_use]
     pub fn explain(&self, ensemble: &Ensemble, inputs: &Inputs) -> Vec<Explained> {
+        let features = self.features;
         let mut sums = Sums {
             logits: vec![0.0; inputs.len],
-            contributions: vec![0.0; inputs.len * self.features],
+            contributions: vec![0.0; inputs.len * features],
         };
         for (network, baseline) in ensemble.members().iter().zip(&self.baselines) {
-            Member {
-                network,
-                baseline,
-                inputs,
-                features: self.features,
-            }
-            .explain(&mut sums);
+            baseline.explain(network, inputs, &mut sums);
         }
         let scale = ensemble.scale();
-        let per_row = sums.logits.iter().enumerate();
-        let explained = per_row.map(|(row, logit)| Explained {
+        let mean = |sums: &[f64]| sums.iter().map(|sum| narrow(sum * scale)).collect();
+        let rows = sums.logits.iter().zip(sums.contributions.chunks_exact(features));
+        rows.map(|(logit, of_row)| Explained {
             logit: logit * scale,
-            contributions: sums.contributions[row * self.features..(row + 1) * self.features]
-                .iter()
-                .map(|sum| narrow(sum * scale))
-                .collect(),
-        });
-        explained.collect()
+            contributions: mean(of_row),
+        })
+        .collect()
     }
 }
 
-/// One member at work on some rows.
-struct Member<'a> {
-    network: &'a Network,
-    baseline: &'a MemberBaseline,
-    inputs: &'a Inputs,
-    features: usize,
-}
-
-impl Member<'_> {
-    fn explain(&self, sums: &mut Sums) {
-        let mut blocks = Pass::<BLOCK_ROWS>::new(self.network);
-        let mut singles = Pass::<1>::new(self.network);
-        for span in spans(self.inputs.len) {
-            match span.kind {
-                SpanKind::Blocks => self.explain_span(span, &mut blocks, sums),
-                SpanKind::Singles => self.explain_span(span, &mut singles, sums),
-            }
-        }
-    }
-
-    fn explain_span<const R: usize>(&self, span: Span, pass: &mut Pass<R>, sums: &mut Sums) {
-        let Self {
-            network,
-            baseline,
-            features,
-            ..
-        } = *self;
-        let logits = network.forward(self.inputs, span.start, span.rows / R, pass);
-        for (sum, logit) in sums.logits[span.start..].iter_mut().zip(logits) {
-            *sum += f64::from(logit);
-        }
-        let slope = |layer, output, value| baseline.slope(layer, output, value);
-        let (multipliers, stride) = network.backward(pass, slope);
-        let blocks = multipliers
-            .chunks_exact(stride)
-            .zip(pass.input.chunks_exact(network.input_width()));
-        for (block, (multipliers, input)) in blocks.enumerate() {
-            for (at, (rows, values)) in multipliers.iter().zip(input).enumerate() {
-                for (row, (multiplier, value)) in rows.iter().zip(values).enumerate() {
-                    let cell = (span.start + block * R + row) * features + baseline.owners[at];
-                    sums.contributions[cell] += f64::from(multiplier * (value - baseline.input[at]));
-                }
-            }
-        }
-    }
-}
-
+/// Sums over the members.
 struct Sums {
     logits: Vec<f64>,
+    /// Rows × features.
     contributions: Vec<f64>,
 }
 
 impl MemberBaseline {
     fn new(network: &Network, baseline: &Inputs, owners: &Owners) -> Self {
-        let mut pass = Pass::<1>::new(network);
-        network.forward(baseline, 0, 1, &mut pass);
-        let flat = |elements: &[[f32; 1]]| elements.iter().map(|[x]| *x).collect::<Vec<_>>();
+        let mut pass = Pass::default();
+        network.forward(baseline, 0..1, &mut pass);
         let mut input_owners = owners.numeric.clone();
         for (span, &owner) in network.embedding_spans().into_iter().zip(&owners.codes) {
             input_owners.extend(span.map(|_| owner));
         }
         assert_eq!(
             input_owners.len(),
-            network.input_width(),
+            pass.input.len(),
             "every input belongs to a feature"
         );
         Self {
-            input: flat(&pass.input),
-            outputs: pass.outputs.iter().map(|outputs| flat(outputs)).collect(),
+            input: pass.input,
+            outputs: pass.outputs,
             owners: input_owners,
         }
     }
 
-    /// The multiplier of one rectifier.
-    fn slope(&self, layer: usize, output: usize, value: f32) -> f32 {
-        // Padding beyond the layer's outputs carries zeros on both sides.
-        let base = self.outputs[layer][output];
-        let change = value - base;
-        if change.abs() > NEAR {
-            (value.max(0.0) - base.max(0.0)) / change
-        } else if value > 0.0 {
-            1.0
-        } else {
-            0.0
+    /// Adds a member's logits and contributions.
+    fn explain(&self, network: &Network, inputs: &Inputs, sums: &mut Sums) {
+        let features = sums.contributions.len() / inputs.len.max(1);
+        let mut pass = Pass::default();
+        for rows in spans(inputs.len) {
+            let logits = network.forward(inputs, rows.clone(), &mut pass);
+            for (sum, logit) in sums.logits[rows.clone()].iter_mut().zip(logits) {
+                *sum += f64::from(logit);
+            }
+            let (multipliers, width) = network.backward(&pass, |layer, multipliers, outputs| {
+                self.multiply_by_slopes(layer, multipliers, outputs);
+            });
+            let sums = sums.contributions[rows.start * features..].chunks_exact_mut(features);
+            let rows = multipliers
+                .chunks_exact(width)
+                .zip(pass.input.chunks_exact(self.input.len()));
+            for (sums, (multipliers, input)) in sums.zip(rows) {
+                self.add_contributions(multipliers, input, sums);
+            }
         }
+    }
+
+    fn multiply_by_slopes(&self, layer: usize, multipliers: &mut [f32], outputs: &[f32]) {
+        for ((multiplier, &output), &base) in multipliers.iter_mut().zip(outputs).zip(&self.outputs[layer]) {
+            *multiplier *= slope(output, base);
+        }
+    }
+
+    fn add_contributions(&self, multipliers: &[f32], input: &[f32], sums: &mut [f64]) {
+        let changes = input.iter().zip(&self.input).map(|(value, base)| value - base);
+        for ((multiplier, change), &owner) in multipliers.iter().zip(changes).zip(&self.owners) {
+            sums[owner] += f64::from(multiplier * change);
+        }
+    }
+}
+
+/// The multiplier of one rectifier: its change over the change of its input.
+fn slope(output: f32, base: f32) -> f32 {
+    let change = output - base;
+    if change.abs() > NEAR {
+        (output.max(0.0) - base.max(0.0)) / change
+    } else if output > 0.0 {
+        1.0
+    } else {
+        0.0
     }
 }
 

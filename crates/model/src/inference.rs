@@ -5,6 +5,8 @@ mod kernel;
 mod network;
 mod weights;
 
+use std::ops::Range;
+
 pub(crate) use description::member_name;
 pub use description::{Activation, EmbeddingDescription, NetworkDescription};
 pub(crate) use network::{Network, Pass};
@@ -58,54 +60,21 @@ impl Ensemble {
 }
 
 fn add_logits(network: &Network, inputs: &Inputs, logits: &mut [f64]) {
-    let mut four = Pass::<{ kernel::ROWS }>::new(network);
-    let mut single = Pass::<1>::new(network);
-    for span in spans(inputs.len) {
-        let blocks = match span.kind {
-            SpanKind::Blocks => network.forward(inputs, span.start, span.rows / kernel::ROWS, &mut four),
-            SpanKind::Singles => network.forward(inputs, span.start, span.rows, &mut single),
-        };
-        for (logit, of_member) in logits[span.start..].iter_mut().zip(blocks) {
+    let mut pass = Pass::default();
+    for rows in spans(inputs.len) {
+        let of_member = network.forward(inputs, rows.clone(), &mut pass);
+        for (logit, of_member) in logits[rows].iter_mut().zip(of_member) {
             *logit += f64::from(of_member);
         }
     }
 }
 
-/// Whether the rows of a span are computed in blocks or one by one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SpanKind {
-    /// A multiple of [`kernel::ROWS`].
-    Blocks,
-    /// The few at the end.
-    Singles,
+/// Cuts rows into spans that go through the layers together.
+pub(crate) fn spans(len: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..len)
+        .step_by(ROWS_AT_ONCE)
+        .map(move |start| start..len.min(start + ROWS_AT_ONCE))
 }
-
-/// Neighbouring rows that go through the layers together.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Span {
-    pub(crate) kind: SpanKind,
-    pub(crate) start: usize,
-    pub(crate) rows: usize,
-}
-
-/// Cuts rows into spans.
-pub(crate) fn spans(len: usize) -> impl Iterator<Item = Span> {
-    let singles = len - len % kernel::ROWS;
-    let blocks = (0..singles).step_by(ROWS_AT_ONCE).map(move |start| Span {
-        kind: SpanKind::Blocks,
-        start,
-        rows: ROWS_AT_ONCE.min(singles - start),
-    });
-    let rest = Span {
-        kind: SpanKind::Singles,
-        start: singles,
-        rows: len - singles,
-    };
-    blocks.chain((rest.rows > 0).then_some(rest))
-}
-
-/// Rows in one block of the kernel.
-pub(crate) const BLOCK_ROWS: usize = kernel::ROWS;
 
 #[cfg(test)]
 pub(crate) mod fixture {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Float64Builder, Int32Array, Int32Builder, Int64Array,
-    Int64Builder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Float64Builder, Int32Array, Int32Builder,
+    Int64Array, Int64Builder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
@@ -47,7 +48,11 @@ impl EventBuilder {
     /// An empty batch of this layout.
     #[must_use]
     pub fn new(layout: Arc<Layout>) -> Self {
-        let attributes = layout.attributes.iter().map(|a| AttributeBuilder::new(a.kind)).collect();
+        let attributes = layout
+            .attributes
+            .iter()
+            .map(|a| AttributeBuilder::new(a.kind))
+            .collect();
         let instants = || TimestampMicrosecondBuilder::new().with_timezone("UTC");
         Self {
             schema: layout.event_schema(),
@@ -98,7 +103,8 @@ impl EventBuilder {
         self.fraud.append_null();
         self.label_source.append_null();
         self.push_entities(&t.entities);
-        let mut left: BTreeMap<&str, &Attribute> = t.attributes.iter().map(|(k, v)| (k.as_str(), v)).collect();
+        let mut left: BTreeMap<&str, &Attribute> =
+            t.attributes.iter().map(|(k, v)| (k.as_str(), v)).collect();
         for (spec, builder) in self.layout.attributes.iter().zip(&mut self.attributes) {
             if builder.append(left.get(spec.name.as_str()).copied()) {
                 left.remove(spec.name.as_str());
@@ -107,7 +113,8 @@ impl EventBuilder {
         if left.is_empty() {
             self.other_attributes.append_null();
         } else {
-            self.other_attributes.append_value(serde_json::to_string(&left).expect("texts and numbers serialise"));
+            self.other_attributes
+                .append_value(serde_json::to_string(&left).expect("texts and numbers serialise"));
         }
     }
 
@@ -251,21 +258,35 @@ impl EventColumns {
     /// If one is missing or of another type.
     pub fn of(batch: &RecordBatch) -> Result<Self, ArrowError> {
         let find = |name: &str| {
-            batch.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("column {name} is missing")))
+            batch
+                .column_by_name(name)
+                .ok_or_else(|| ArrowError::SchemaError(format!("column {name} is missing")))
         };
         let mistyped = |name: &str| ArrowError::SchemaError(format!("column {name} has another type"));
         let int32 = |name: &str| {
-            find(name).and_then(|c| c.as_primitive_opt::<Int32Type>().cloned().ok_or_else(|| mistyped(name)))
+            find(name).and_then(|c| {
+                c.as_primitive_opt::<Int32Type>()
+                    .cloned()
+                    .ok_or_else(|| mistyped(name))
+            })
         };
         let int64 = |name: &str| {
-            find(name).and_then(|c| c.as_primitive_opt::<Int64Type>().cloned().ok_or_else(|| mistyped(name)))
+            find(name).and_then(|c| {
+                c.as_primitive_opt::<Int64Type>()
+                    .cloned()
+                    .ok_or_else(|| mistyped(name))
+            })
         };
         let instant = |name: &str| {
-            find(name)
-                .and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>().cloned().ok_or_else(|| mistyped(name)))
+            find(name).and_then(|c| {
+                c.as_primitive_opt::<TimestampMicrosecondType>()
+                    .cloned()
+                    .ok_or_else(|| mistyped(name))
+            })
         };
-        let text =
-            |name: &str| find(name).and_then(|c| c.as_string_opt::<i32>().cloned().ok_or_else(|| mistyped(name)));
+        let text = |name: &str| {
+            find(name).and_then(|c| c.as_string_opt::<i32>().cloned().ok_or_else(|| mistyped(name)))
+        };
         Ok(Self {
             index: int64(column::INDEX)?,
             order_time: instant(column::ORDER_TIME)?,
@@ -274,19 +295,28 @@ impl EventColumns {
             source_partition: int32(column::SOURCE_PARTITION)?,
             source_offset: int64(column::SOURCE_OFFSET)?,
             source_time: instant(column::SOURCE_TIME)?,
-            late: find(column::LATE)?.as_boolean_opt().cloned().ok_or_else(|| mistyped(column::LATE))?,
+            late: find(column::LATE)?
+                .as_boolean_opt()
+                .cloned()
+                .ok_or_else(|| mistyped(column::LATE))?,
             event_time: instant(column::EVENT_TIME)?,
             transaction_id: text(column::TRANSACTION_ID)?,
             amount_minor: int64(column::AMOUNT_MINOR)?,
-            fraud: batch.column_by_name(column::FRAUD).and_then(|c| c.as_boolean_opt().cloned()),
-            label_source: batch.column_by_name(column::LABEL_SOURCE).and_then(|c| c.as_string_opt().cloned()),
+            fraud: batch
+                .column_by_name(column::FRAUD)
+                .and_then(|c| c.as_boolean_opt().cloned()),
+            label_source: batch
+                .column_by_name(column::LABEL_SOURCE)
+                .and_then(|c| c.as_string_opt().cloned()),
         })
     }
 
     /// The values of an entity, if the batch has its column.
     #[must_use]
     pub fn entity(batch: &RecordBatch, name: &str) -> Option<StringArray> {
-        batch.column_by_name(&entity_column(name)).and_then(|c| c.as_string_opt().cloned())
+        batch
+            .column_by_name(&entity_column(name))
+            .and_then(|c| c.as_string_opt().cloned())
     }
 
     /// The kind of a row.
@@ -298,7 +328,9 @@ impl EventColumns {
     /// Whether a label says fraud; false for a transaction.
     #[must_use]
     pub fn is_fraud(&self, row: usize) -> bool {
-        self.fraud.as_ref().is_some_and(|f| f.is_valid(row) && f.value(row))
+        self.fraud
+            .as_ref()
+            .is_some_and(|f| f.is_valid(row) && f.value(row))
     }
 
     /// What makes two events the same one: a transaction's id; a label's transaction, verdict, source and time.
@@ -311,7 +343,13 @@ impl EventColumns {
         }
         let source = self.label_source.as_ref().map_or("", |s| s.value(row));
         let known_at = self.event_time.value(row).to_le_bytes();
-        identity_of(&[&kind, id, &[u8::from(self.is_fraud(row))], source.as_bytes(), &known_at])
+        identity_of(&[
+            &kind,
+            id,
+            &[u8::from(self.is_fraud(row))],
+            source.as_bytes(),
+            &known_at,
+        ])
     }
 }
 
@@ -326,14 +364,25 @@ mod tests {
         Arc::new(Layout {
             entities: vec!["account".into(), "terminal".into()],
             attributes: vec![
-                AttributeSpec { name: "distance_km".into(), kind: AttributeKind::Numeric },
-                AttributeSpec { name: "channel".into(), kind: AttributeKind::Categorical },
+                AttributeSpec {
+                    name: "distance_km".into(),
+                    kind: AttributeKind::Numeric,
+                },
+                AttributeSpec {
+                    name: "channel".into(),
+                    kind: AttributeKind::Categorical,
+                },
             ],
         })
     }
 
     fn origin(topic: SourceTopic, offset: i64) -> Origin {
-        Origin { topic, partition: 2, offset, timestamp_us: 77 }
+        Origin {
+            topic,
+            partition: 2,
+            offset,
+            timestamp_us: 77,
+        }
     }
 
     fn transaction() -> Event {
@@ -373,7 +422,10 @@ mod tests {
         assert_eq!(read, batch);
         let columns = EventColumns::of(&read).expect("has the fixed columns");
         assert_eq!(columns.kind_of(0), Some(Kind::Transaction));
-        assert_eq!((columns.amount_minor.value(0), columns.amount_minor.is_null(1)), (1234, true));
+        assert_eq!(
+            (columns.amount_minor.value(0), columns.amount_minor.is_null(1)),
+            (1234, true)
+        );
         assert!(columns.is_fraud(1) && !columns.is_fraud(0) && columns.late.value(1));
         let account = EventColumns::entity(&read, "account").expect("a declared entity");
         assert!(account.value(0) == "a" && account.is_null(1));
@@ -384,7 +436,10 @@ mod tests {
         let mut builder = EventBuilder::new(layout());
         builder.push(&transaction(), origin(SourceTopic::Transactions, 5), 1_000, false);
         let batch = builder.finish().expect("builds");
-        let other = batch.column_by_name(column::OTHER_ATTRIBUTES).expect("there").as_string::<i32>();
+        let other = batch
+            .column_by_name(column::OTHER_ATTRIBUTES)
+            .expect("there")
+            .as_string::<i32>();
         assert_eq!(other.value(0), r#"{"unheard_of":1.5}"#);
     }
 

@@ -40,8 +40,15 @@ mod tests {
 
     #[test]
     fn partitions_never_change() {
-        let found: Vec<usize> = ["", "4711", "customer-1", "ü"].iter().map(|e| partition_of(e, 12)).collect();
-        assert_eq!(found, [10, 9, 8, 10], "the partition of an entity is part of the log's numbers");
+        let found: Vec<usize> = ["", "4711", "customer-1", "ü"]
+            .iter()
+            .map(|e| partition_of(e, 12))
+            .collect();
+        assert_eq!(
+            found,
+            [10, 9, 8, 10],
+            "the partition of an entity is part of the log's numbers"
+        );
     }
 
     #[test]

@@ -23,5 +23,7 @@ pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
 /// If the bytes are no Arrow IPC stream, or hold no batch.
 pub fn decode(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
     let mut reader = StreamReader::try_new(Cursor::new(bytes), None)?;
-    reader.next().unwrap_or_else(|| Err(ArrowError::IpcError("the stream holds no batch".into())))
+    reader
+        .next()
+        .unwrap_or_else(|| Err(ArrowError::IpcError("the stream holds no batch".into())))
 }

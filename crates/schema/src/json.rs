@@ -77,7 +77,10 @@ impl Decoder {
     pub fn new(limits: Limits) -> Result<Self, String> {
         let min_event_time_us = time::parse(&limits.min_event_time)
             .ok_or_else(|| format!("{:?} is not an RFC 3339 time", limits.min_event_time))?;
-        Ok(Self { limits, min_event_time_us })
+        Ok(Self {
+            limits,
+            min_event_time_us,
+        })
     }
 
     /// Decodes a canonical JSON record of a raw topic.
@@ -112,7 +115,10 @@ impl Decoder {
         }
         let (have, most) = (bytes.len(), self.limits.max_record_bytes);
         if have > most {
-            return Err(Reject::new(Reason::TooLarge, format!("{have} bytes are more than the limit of {most}")));
+            return Err(Reject::new(
+                Reason::TooLarge,
+                format!("{have} bytes are more than the limit of {most}"),
+            ));
         }
         Ok(())
     }
@@ -122,7 +128,12 @@ impl Decoder {
         let amount = match &record.amount {
             Value::String(text) => money::to_minor(text, currency, self.limits.max_amount)?,
             Value::Number(number) => money::to_minor(&number.to_string(), currency, self.limits.max_amount)?,
-            _ => return Err(Reject::new(Reason::InvalidAmount, "amount: neither a number nor a text")),
+            _ => {
+                return Err(Reject::new(
+                    Reason::InvalidAmount,
+                    "amount: neither a number nor a text",
+                ));
+            }
         };
         Ok(Transaction {
             transaction_id: identifier("transaction_id", record.transaction_id)?,
@@ -157,8 +168,12 @@ impl Decoder {
                 self.check_entities(&t.entities)?;
                 self.check_count("attributes", t.attributes.len())?;
                 self.check_count("image_ids", t.image_ids.len())?;
-                t.image_ids.iter().try_for_each(|id| self.check_id("image_ids", id))?;
-                t.attributes.iter().try_for_each(|(name, value)| self.check_attribute(name, value))
+                t.image_ids
+                    .iter()
+                    .try_for_each(|id| self.check_id("image_ids", id))?;
+                t.attributes
+                    .iter()
+                    .try_for_each(|(name, value)| self.check_attribute(name, value))
             }
             Event::Label(l) => {
                 self.check_id("transaction_id", &l.transaction_id)?;
@@ -182,12 +197,16 @@ impl Decoder {
     fn check_attribute(&self, name: &str, value: &Attribute) -> Result<(), Reject> {
         self.check_id("the name of an attribute", name)?;
         match value {
-            Attribute::Number(x) if !x.is_finite() => {
-                Err(Reject::new(Reason::InvalidField, format!("attributes.{name}: not a finite number")))
-            }
+            Attribute::Number(x) if !x.is_finite() => Err(Reject::new(
+                Reason::InvalidField,
+                format!("attributes.{name}: not a finite number"),
+            )),
             Attribute::Text(text) if text.len() > self.limits.max_text_bytes => Err(Reject::new(
                 Reason::InvalidField,
-                format!("attributes.{name}: longer than {} bytes", self.limits.max_text_bytes),
+                format!(
+                    "attributes.{name}: longer than {} bytes",
+                    self.limits.max_text_bytes
+                ),
             )),
             _ => Ok(()),
         }
@@ -215,7 +234,10 @@ impl Decoder {
         } else {
             return Ok(());
         };
-        Err(Reject::new(Reason::InvalidTime, format!("{field}: {} lies {wrong}", time::format(at_us))))
+        Err(Reject::new(
+            Reason::InvalidTime,
+            format!("{field}: {} lies {wrong}", time::format(at_us)),
+        ))
     }
 
     fn check_count(&self, field: &str, count: usize) -> Result<(), Reject> {
@@ -231,7 +253,11 @@ impl Decoder {
 
 fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Reject> {
     serde_json::from_slice(bytes).map_err(|e| {
-        let reason = if e.is_data() { Reason::InvalidField } else { Reason::Undecodable };
+        let reason = if e.is_data() {
+            Reason::InvalidField
+        } else {
+            Reason::Undecodable
+        };
         Reject::new(reason, without_values(&e))
     })
 }
@@ -255,7 +281,10 @@ fn identifier(field: &str, value: Value) -> Result<String, Reject> {
     match value {
         Value::String(text) => Ok(text),
         Value::Number(n) if n.is_i64() || n.is_u64() => Ok(n.to_string()),
-        _ => Err(Reject::new(Reason::InvalidId, format!("{field}: neither a text nor a whole number"))),
+        _ => Err(Reject::new(
+            Reason::InvalidId,
+            format!("{field}: neither a text nor a whole number"),
+        )),
     }
 }
 
@@ -274,7 +303,12 @@ fn attributes(values: BTreeMap<String, Value>) -> Result<BTreeMap<String, Attrib
                 Value::String(text) => Attribute::Text(text),
                 Value::Bool(yes) => Attribute::Number(f64::from(u8::from(yes))),
                 Value::Number(n) => Attribute::Number(n.as_f64().unwrap_or(f64::NAN)),
-                _ => return Err(Reject::new(Reason::InvalidField, "a value of attributes is neither number nor text")),
+                _ => {
+                    return Err(Reject::new(
+                        Reason::InvalidField,
+                        "a value of attributes is neither number nor text",
+                    ));
+                }
             };
             Ok((name, attribute))
         })
@@ -289,7 +323,10 @@ fn instant(field: &str, value: &Value) -> Result<i64, Reject> {
         _ => None,
     };
     read.ok_or_else(|| {
-        Reject::new(Reason::InvalidTime, format!("{field}: neither RFC 3339 nor milliseconds since the Unix epoch"))
+        Reject::new(
+            Reason::InvalidTime,
+            format!("{field}: neither RFC 3339 nor milliseconds since the Unix epoch"),
+        )
     })
 }
 

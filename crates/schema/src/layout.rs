@@ -112,7 +112,11 @@ impl Layout {
             Field::new(column::FRAUD, DataType::Boolean, true),
             Field::new(column::LABEL_SOURCE, DataType::Utf8, true),
         ]);
-        fields.extend(self.entities.iter().map(|e| Field::new(entity_column(e), DataType::Utf8, true)));
+        fields.extend(
+            self.entities
+                .iter()
+                .map(|e| Field::new(entity_column(e), DataType::Utf8, true)),
+        );
         fields.extend(self.attributes.iter().map(|a| {
             let data_type = match a.kind {
                 AttributeKind::Numeric => DataType::Float64,
@@ -132,7 +136,11 @@ impl Layout {
     /// The schema of the table of labels: events without the transaction's own columns.
     #[must_use]
     pub fn labels_schema(&self) -> SchemaRef {
-        let attributes: Vec<String> = self.attributes.iter().map(|a| attribute_column(&a.name)).collect();
+        let attributes: Vec<String> = self
+            .attributes
+            .iter()
+            .map(|a| attribute_column(&a.name))
+            .collect();
         let mut dropped = vec![column::AMOUNT_MINOR, column::CURRENCY, column::OTHER_ATTRIBUTES];
         dropped.extend(attributes.iter().map(String::as_str));
         without(&self.event_schema(), &dropped)
@@ -141,7 +149,12 @@ impl Layout {
     /// The schema of rows that a keyed stage passes on: the events' columns and the features made so far.
     #[must_use]
     pub fn stage_schema(&self, features: &[String]) -> SchemaRef {
-        let mut fields: Vec<Field> = self.event_schema().fields().iter().map(|f| f.as_ref().clone()).collect();
+        let mut fields: Vec<Field> = self
+            .event_schema()
+            .fields()
+            .iter()
+            .map(|f| f.as_ref().clone())
+            .collect();
         fields.extend(features.iter().map(|name| feature_field(name)));
         Arc::new(Schema::new(fields))
     }
@@ -175,7 +188,10 @@ pub fn progress_id(partition: i32, what: &str) -> String {
 }
 
 fn without(schema: &Schema, names: &[&str]) -> SchemaRef {
-    let kept = schema.fields().iter().filter(|f| !names.contains(&f.name().as_str()));
+    let kept = schema
+        .fields()
+        .iter()
+        .filter(|f| !names.contains(&f.name().as_str()));
     Arc::new(Schema::new(kept.cloned().collect::<Vec<_>>()))
 }
 

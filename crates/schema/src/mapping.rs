@@ -40,7 +40,9 @@ impl Record for serde_json::Map<String, Value> {
         Some(match self.get(column)? {
             Value::Null => Cell::Null,
             Value::Bool(yes) => Cell::Bool(*yes),
-            Value::Number(n) => n.as_i64().map_or_else(|| Cell::Float(n.as_f64().unwrap_or(f64::NAN)), Cell::Int),
+            Value::Number(n) => n
+                .as_i64()
+                .map_or_else(|| Cell::Float(n.as_f64().unwrap_or(f64::NAN)), Cell::Int),
             Value::String(text) => Cell::Text(Cow::Borrowed(text)),
             nested => Cell::Text(Cow::Owned(nested.to_string())),
         })
@@ -167,7 +169,10 @@ impl Mapping {
             if let Some(origin) = &column.origin
                 && time::parse(origin).is_none()
             {
-                found.push((format!("{place}.origin"), format!("{origin:?} is not an RFC 3339 time")));
+                found.push((
+                    format!("{place}.origin"),
+                    format!("{origin:?} is not an RFC 3339 time"),
+                ));
             }
         };
         origin("event_time", &self.event_time);
@@ -177,9 +182,16 @@ impl Mapping {
         if let CurrencyColumn::Constant(code) = &self.currency
             && money::currency(code).is_err()
         {
-            found.push(("currency".into(), format!("{code:?} is not an ISO 4217 currency code")));
+            found.push((
+                "currency".into(),
+                format!("{code:?} is not an ISO 4217 currency code"),
+            ));
         }
-        if self.label.as_ref().is_some_and(|l| l.delay.is_some() == l.known_at.is_some()) {
+        if self
+            .label
+            .as_ref()
+            .is_some_and(|l| l.delay.is_some() == l.known_at.is_some())
+        {
             found.push(("label".into(), "name either delay or known_at".into()));
         }
         found
@@ -188,7 +200,11 @@ impl Mapping {
     /// The columns that the mapping reads.
     #[must_use]
     pub fn columns(&self) -> Vec<&str> {
-        let mut columns = vec![self.transaction_id.as_str(), &self.event_time.column, &self.amount];
+        let mut columns = vec![
+            self.transaction_id.as_str(),
+            &self.event_time.column,
+            &self.amount,
+        ];
         if let CurrencyColumn::Column(column) = &self.currency {
             columns.push(column);
         }
@@ -216,9 +232,9 @@ impl Mapping {
     pub fn transaction(&self, record: &impl Record, max_amount: i64) -> Result<Transaction, Reject> {
         let currency = match &self.currency {
             CurrencyColumn::Constant(code) => money::currency(code)?,
-            CurrencyColumn::Column(column) => {
-                money::currency(&text(record, column).ok_or_else(|| missing(Reason::UnknownCurrency, column))?)?
-            }
+            CurrencyColumn::Column(column) => money::currency(
+                &text(record, column).ok_or_else(|| missing(Reason::UnknownCurrency, column))?,
+            )?,
         };
         let amount =
             text(record, &self.amount).ok_or_else(|| missing(Reason::InvalidAmount, &self.amount))?;
@@ -242,13 +258,19 @@ impl Mapping {
     /// # Errors
     /// A [`Reject`] naming the column that cannot be read.
     pub fn label(&self, record: &impl Record) -> Result<Option<Label>, Reject> {
-        let Some(mapped) = &self.label else { return Ok(None) };
-        let Some(fraud) = truth(record, &mapped.column)? else { return Ok(None) };
+        let Some(mapped) = &self.label else {
+            return Ok(None);
+        };
+        let Some(fraud) = truth(record, &mapped.column)? else {
+            return Ok(None);
+        };
         if !fraud && mapped.emit == Emit::Frauds {
             return Ok(None);
         }
         let known_at_us = match (&mapped.known_at, mapped.delay) {
-            (Some(column), _) if record.cell(&column.column).is_none_or(|c| c == Cell::Null) => return Ok(None),
+            (Some(column), _) if record.cell(&column.column).is_none_or(|c| c == Cell::Null) => {
+                return Ok(None);
+            }
             (Some(column), _) => column.read(record)?,
             (None, delay) => {
                 let delay = i64::try_from(delay.unwrap_or_default().as_micros()).unwrap_or(i64::MAX);
@@ -283,9 +305,14 @@ impl TimeColumn {
             None | Some(Cell::Null) => return Err(wrong("missing")),
             Some(Cell::Instant(at_us)) => Some(at_us),
             Some(Cell::Int(n)) => n.checked_mul(micros).and_then(|us| us.checked_add(origin_us)),
-            #[expect(clippy::cast_possible_truncation, reason = "saturates, and is then refused as out of range")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "saturates, and is then refused as out of range"
+            )]
             #[expect(clippy::cast_precision_loss, reason = "at most 86 400 000 000")]
-            Some(Cell::Float(x)) if x.is_finite() => origin_us.checked_add((x * micros as f64).round() as i64),
+            Some(Cell::Float(x)) if x.is_finite() => {
+                origin_us.checked_add((x * micros as f64).round() as i64)
+            }
             Some(Cell::Text(text)) => time::parse(&text),
             Some(_) => None,
         };
@@ -308,7 +335,10 @@ fn text(record: &impl Record, column: &str) -> Option<String> {
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "an attribute is a measurement, not a key")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "an attribute is a measurement, not a key"
+)]
 fn attribute(cell: &Cell<'_>) -> Option<Attribute> {
     Some(match cell {
         Cell::Null => return None,
@@ -328,10 +358,17 @@ fn truth(record: &impl Record, column: &str) -> Result<Option<bool>, Reject> {
         Some(Cell::Int(1)) => true,
         Some(Cell::Float(0.0)) => false,
         Some(Cell::Float(1.0)) => true,
-        Some(Cell::Text(text)) if ["1", "true", "fraud", "yes"].contains(&text.to_lowercase().as_str()) => true,
-        Some(Cell::Text(text)) if ["0", "false", "genuine", "no"].contains(&text.to_lowercase().as_str()) => false,
+        Some(Cell::Text(text)) if ["1", "true", "fraud", "yes"].contains(&text.to_lowercase().as_str()) => {
+            true
+        }
+        Some(Cell::Text(text)) if ["0", "false", "genuine", "no"].contains(&text.to_lowercase().as_str()) => {
+            false
+        }
         Some(_) => {
-            return Err(Reject::new(Reason::InvalidField, format!("column {column}: neither fraud nor genuine")));
+            return Err(Reject::new(
+                Reason::InvalidField,
+                format!("column {column}: neither fraud nor genuine"),
+            ));
         }
     }))
 }
@@ -359,14 +396,28 @@ mod tests {
 
     #[test]
     fn a_flat_record_becomes_a_transaction_and_its_label() {
-        let row = record(r#"{"id": 5, "time_s": 60, "amount": 57.16, "customer_id": 596, "online": true, "fraud": 1}"#);
+        let row = record(
+            r#"{"id": 5, "time_s": 60, "amount": 57.16, "customer_id": 596, "online": true, "fraud": 1}"#,
+        );
         let transaction = mapping().transaction(&row, 1000).expect("reads");
         let at_us = time::parse("2018-04-01T00:01:00Z").expect("a time");
-        assert_eq!((transaction.transaction_id.as_str(), transaction.event_time_us), ("5", at_us));
-        assert_eq!((transaction.amount_minor, transaction.entities["customer"].as_str()), (5716, "596"));
+        assert_eq!(
+            (transaction.transaction_id.as_str(), transaction.event_time_us),
+            ("5", at_us)
+        );
+        assert_eq!(
+            (
+                transaction.amount_minor,
+                transaction.entities["customer"].as_str()
+            ),
+            (5716, "596")
+        );
         assert_eq!(transaction.attributes["online"], Attribute::Number(1.0));
         let label = mapping().label(&row).expect("reads").expect("a fraud has one");
-        assert_eq!((label.verdict, label.known_at_us), (Verdict::Fraud, at_us + 7 * time::DAY_US));
+        assert_eq!(
+            (label.verdict, label.known_at_us),
+            (Verdict::Fraud, at_us + 7 * time::DAY_US)
+        );
     }
 
     #[test]
@@ -375,13 +426,21 @@ mod tests {
         assert_eq!(mapping().label(&row), Ok(None));
         let mut all = mapping();
         all.label.as_mut().expect("there").emit = Emit::All;
-        assert_eq!(all.label(&row).expect("reads").expect("asked for").verdict, Verdict::Genuine);
+        assert_eq!(
+            all.label(&row).expect("reads").expect("asked for").verdict,
+            Verdict::Genuine
+        );
     }
 
     #[test]
     fn a_missing_column_is_named() {
-        let reject = mapping().transaction(&record(r#"{"id": 5, "amount": 1}"#), 1000).expect_err("no time");
-        assert_eq!((reject.reason, reject.message.as_str()), (Reason::InvalidTime, "column time_s: missing"));
+        let reject = mapping()
+            .transaction(&record(r#"{"id": 5, "amount": 1}"#), 1000)
+            .expect_err("no time");
+        assert_eq!(
+            (reject.reason, reject.message.as_str()),
+            (Reason::InvalidTime, "column time_s: missing")
+        );
     }
 
     #[test]

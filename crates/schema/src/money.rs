@@ -16,8 +16,12 @@ const NOISE: Decimal = Decimal::from_parts(1, 0, 0, false, 4);
 /// # Errors
 /// [`Reason::UnknownCurrency`] for anything else.
 pub fn currency(code: &str) -> Result<Currency, Reject> {
-    Currency::from_code(code)
-        .ok_or_else(|| Reject::new(Reason::UnknownCurrency, format!("{code:?} is not an ISO 4217 currency code")))
+    Currency::from_code(code).ok_or_else(|| {
+        Reject::new(
+            Reason::UnknownCurrency,
+            format!("{code:?} is not an ISO 4217 currency code"),
+        )
+    })
 }
 
 /// The number of decimals of a currency; none for those that have no minor unit.
@@ -76,7 +80,11 @@ mod tests {
     #[test]
     fn decimals_follow_the_currency() {
         assert_eq!(euros("57.16"), Ok(5716));
-        assert_eq!(euros("57.160000000000004"), Ok(5716), "floating-point noise is rounded away");
+        assert_eq!(
+            euros("57.160000000000004"),
+            Ok(5716),
+            "floating-point noise is rounded away"
+        );
         assert_eq!(euros("1e3"), Ok(100_000));
         assert_eq!(euros("0"), Ok(0));
         assert_eq!(to_minor("500", Currency::JPY, 1_000_000).ok(), Some(500));
@@ -86,7 +94,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["-1", "1000001", "12.345", "NaN", "inf", "", "1e99", "12,50", "0x10"] {
+        for text in [
+            "-1", "1000001", "12.345", "NaN", "inf", "", "1e99", "12,50", "0x10",
+        ] {
             assert_eq!(euros(text), Err(Reason::InvalidAmount), "{text}");
         }
     }

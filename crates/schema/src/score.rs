@@ -128,7 +128,12 @@ mod tests {
             currency: Some("EUR".into()),
             entities: BTreeMap::new(),
             late: false,
-            source: Source { topic: "raw".into(), partition: 0, offset: 1, timestamp_ms: 2 },
+            source: Source {
+                topic: "raw".into(),
+                partition: 0,
+                offset: 1,
+                timestamp_ms: 2,
+            },
         };
         let json = serde_json::to_value(&score).expect("serialises");
         assert!(json["score"].is_null() && json["version"].is_null());

@@ -36,7 +36,11 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        for text in ["2018-04-01T00:00:00Z", "1969-12-31T23:59:59.5Z", "2025-02-28T12:00:00.000001Z"] {
+        for text in [
+            "2018-04-01T00:00:00Z",
+            "1969-12-31T23:59:59.5Z",
+            "2025-02-28T12:00:00.000001Z",
+        ] {
             assert_eq!(format(parse(text).expect("valid")), text);
         }
     }

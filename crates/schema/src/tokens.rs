@@ -20,7 +20,9 @@ pub struct Tokeniser {
 
 impl std::fmt::Debug for Tokeniser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokeniser").field("entities", &self.entities).finish_non_exhaustive()
+        f.debug_struct("Tokeniser")
+            .field("entities", &self.entities)
+            .finish_non_exhaustive()
     }
 }
 
@@ -32,7 +34,10 @@ impl Tokeniser {
     #[must_use]
     pub fn new(key: &[u8], entities: impl IntoIterator<Item = String>) -> Self {
         let mac = Hmac::new_from_slice(key).expect("HMAC takes a key of any length");
-        Self { mac, entities: entities.into_iter().collect() }
+        Self {
+            mac,
+            entities: entities.into_iter().collect(),
+        }
     }
 
     /// The token of a value: 128 bits of its HMAC-SHA256, in hexadecimal digits behind `tok_`.
@@ -152,9 +157,16 @@ mod tests {
 
     #[test]
     fn card_numbers_in_texts_disappear_and_other_numbers_stay() {
-        let clean = tokeniser().without_card_numbers("paid 4111 1111-1111 1111, order 1234567890123 ünder 12");
-        assert!(!clean.contains("1111") && clean.contains("order 1234567890123 ünder 12"), "{clean}");
-        assert!(matches!(tokeniser().without_card_numbers("nothing here"), Cow::Borrowed(_)));
+        let clean =
+            tokeniser().without_card_numbers("paid 4111 1111-1111 1111, order 1234567890123 ünder 12");
+        assert!(
+            !clean.contains("1111") && clean.contains("order 1234567890123 ünder 12"),
+            "{clean}"
+        );
+        assert!(matches!(
+            tokeniser().without_card_numbers("nothing here"),
+            Cow::Borrowed(_)
+        ));
     }
 
     #[test]
@@ -172,8 +184,12 @@ mod tests {
             entities,
         });
         tokeniser().apply(&mut event);
-        let Event::Label(label) = event else { unreachable!("still a label") };
-        assert!(label.entities["account"].starts_with("tok_") && label.entities["device"].starts_with("tok_"));
+        let Event::Label(label) = event else {
+            unreachable!("still a label")
+        };
+        assert!(
+            label.entities["account"].starts_with("tok_") && label.entities["device"].starts_with("tok_")
+        );
         assert_eq!(label.entities["terminal"], "9");
     }
 }

@@ -33,7 +33,12 @@ pub(super) fn schema(layout: &Layout) -> SchemaRef {
         Field::new("source_partition", DataType::Int32, false),
         Field::new("source_offset", DataType::Int64, false),
     ];
-    fields.extend(layout.entities.iter().map(|e| Field::new(entity_column(e), DataType::Utf8, true)));
+    fields.extend(
+        layout
+            .entities
+            .iter()
+            .map(|e| Field::new(entity_column(e), DataType::Utf8, true)),
+    );
     Arc::new(Schema::new(fields))
 }
 
@@ -49,7 +54,9 @@ pub(super) fn batch(columns: &SchemaRef, records: &[Record]) -> Result<RecordBat
         })?;
         rows.push(row(&score));
     }
-    let mut decoder = ReaderBuilder::new(Arc::clone(columns)).with_batch_size(rows.len().max(1)).build_decoder()?;
+    let mut decoder = ReaderBuilder::new(Arc::clone(columns))
+        .with_batch_size(rows.len().max(1))
+        .build_decoder()?;
     decoder.serialize(&rows)?;
     let batch = decoder.flush()?;
     Ok(batch.ok_or_else(|| ArrowError::JsonError("no scores to write".into()))?)
@@ -74,7 +81,14 @@ fn row(score: &Score) -> Map<String, Value> {
         "source_partition": score.source.partition,
         "source_offset": score.source.offset,
     });
-    let Value::Object(mut row) = flat else { unreachable!("written as an object") };
-    row.extend(score.entities.iter().map(|(name, value)| (entity_column(name), json!(value))));
+    let Value::Object(mut row) = flat else {
+        unreachable!("written as an object")
+    };
+    row.extend(
+        score
+            .entities
+            .iter()
+            .map(|(name, value)| (entity_column(name), json!(value))),
+    );
     row
 }

@@ -18,11 +18,14 @@ use crate::error::PreprocessError;
 use crate::metrics;
 use crate::stage::read;
 
+/// Scores put together at once.
+const SCORES_A_BATCH: usize = 1_000;
+
 /// What a table takes from its topic.
 enum Content {
     /// Rows of one kind from batches of the log.
     Rows(Kind),
-    /// Scores, one a record.
+    /// Scores, one a record; those not yet put together to a batch.
     Scores(Vec<Record>),
 }
 
@@ -54,22 +57,48 @@ struct Partition {
 impl Sink {
     pub(super) fn events(settings: &TablesSettings) -> Result<Self, PreprocessError> {
         let columns = settings.layout.transactions_schema();
-        Self::open(settings, table::EVENTS, &settings.events_topic, columns, Content::Rows(Kind::Transaction))
+        Self::open(
+            settings,
+            table::EVENTS,
+            &settings.events_topic,
+            columns,
+            Content::Rows(Kind::Transaction),
+        )
     }
 
     pub(super) fn labels(settings: &TablesSettings) -> Result<Self, PreprocessError> {
         let columns = settings.layout.labels_schema();
-        Self::open(settings, table::LABELS, &settings.events_topic, columns, Content::Rows(Kind::Label))
+        Self::open(
+            settings,
+            table::LABELS,
+            &settings.events_topic,
+            columns,
+            Content::Rows(Kind::Label),
+        )
     }
 
     pub(super) fn features(settings: &TablesSettings) -> Result<Self, PreprocessError> {
-        let columns = settings.layout.feature_schema(&settings.features, settings.with_sequence);
-        Self::open(settings, table::FEATURES, &settings.features_topic, columns, Content::Rows(Kind::Transaction))
+        let columns = settings
+            .layout
+            .feature_schema(&settings.features, settings.with_sequence);
+        Self::open(
+            settings,
+            table::FEATURES,
+            &settings.features_topic,
+            columns,
+            Content::Rows(Kind::Transaction),
+        )
     }
 
     pub(super) fn scores(settings: &TablesSettings) -> Result<Self, PreprocessError> {
         let columns = scores::schema(&settings.layout);
-        Self::open(settings, table::SCORES, &settings.scores_topic, columns, Content::Scores(Vec::new()))
+        Self::open(
+            settings,
+            table::SCORES,
+            &settings.scores_topic,
+            columns,
+            Content::Scores(Vec::new()),
+        )
     }
 
     fn open(
@@ -101,7 +130,10 @@ impl Sink {
     pub(super) fn take_over(&mut self, partition: i32) -> Result<i64, PreprocessError> {
         self.table.reload()?;
         let prefix = progress_id(partition, "");
-        let mut state = Partition { watermark_us: NEVER_US, ..Partition::default() };
+        let mut state = Partition {
+            watermark_us: NEVER_US,
+            ..Partition::default()
+        };
         for (id, version) in self.table.progress(&prefix) {
             match id[prefix.len()..].split_once(':') {
                 Some(("mark", writer)) => {
@@ -125,7 +157,9 @@ impl Sink {
 
     /// Takes a record's rows, each index once (R5).
     pub(super) fn take(&mut self, record: &Record) -> Result<(), PreprocessError> {
-        let Some(partition) = self.partitions.get_mut(&record.partition) else { return Ok(()) };
+        let Some(partition) = self.partitions.get_mut(&record.partition) else {
+            return Ok(());
+        };
         if record.offset < partition.position {
             return Ok(());
         }
@@ -134,23 +168,50 @@ impl Sink {
                 records.push(record.clone());
                 self.buffered += 1;
                 partition.position = record.offset + 1;
-                return Ok(());
+                return if records.len() < SCORES_A_BATCH {
+                    Ok(())
+                } else {
+                    self.gather_scores()
+                };
             }
             Content::Rows(kind) => *kind,
         };
         let (header, rows) = read(record)?;
         let columns = EventColumns::of(&rows)?;
-        let first = partition.marks.take(&header.writer, header.index_before, columns.index.values()).map_err(
-            |source| PreprocessError::Gap { partition: record.partition().to_string(), offset: record.offset, source },
-        )?;
+        let first = partition
+            .marks
+            .take(&header.writer, header.index_before, columns.index.values())
+            .map_err(|source| PreprocessError::Gap {
+                partition: record.partition().to_string(),
+                offset: record.offset,
+                source,
+            })?;
         partition.hear(&header);
         partition.position = record.offset + 1;
-        let wanted: BooleanArray =
-            (0..rows.num_rows()).map(|row| Some(row >= first && columns.kind_of(row) == Some(kind))).collect();
+        let wanted: BooleanArray = (0..rows.num_rows())
+            .map(|row| Some(row >= first && columns.kind_of(row) == Some(kind)))
+            .collect();
         if wanted.true_count() > 0 {
-            let places: Result<Vec<usize>, _> = self.columns.fields().iter().map(|f| rows.schema().index_of(f.name())).collect();
-            self.buffer.push(filter_record_batch(&rows.project(&places?)?, &wanted)?);
+            let places: Result<Vec<usize>, _> = self
+                .columns
+                .fields()
+                .iter()
+                .map(|f| rows.schema().index_of(f.name()))
+                .collect();
+            self.buffer
+                .push(filter_record_batch(&rows.project(&places?)?, &wanted)?);
             self.buffered += wanted.true_count();
+        }
+        Ok(())
+    }
+
+    /// Puts scores together: as columns they take a fraction of the memory.
+    fn gather_scores(&mut self) -> Result<(), PreprocessError> {
+        if let Content::Scores(records) = &mut self.content
+            && !records.is_empty()
+        {
+            self.buffer
+                .push(scores::batch(&self.columns, &std::mem::take(records))?);
         }
         Ok(())
     }
@@ -162,11 +223,7 @@ impl Sink {
     /// Commits rows and progress together; whether there was anything.
     pub(super) fn flush(&mut self, now_us: i64) -> Result<bool, PreprocessError> {
         self.flushed_at_us = now_us;
-        if let Content::Scores(records) = &mut self.content
-            && !records.is_empty()
-        {
-            self.buffer.push(scores::batch(&self.columns, &std::mem::take(records))?);
-        }
+        self.gather_scores()?;
         let had = self.table.progress("");
         let progress: BTreeMap<String, i64> = self
             .partitions
@@ -187,7 +244,9 @@ impl Sink {
 
     /// How far the table is, as committed.
     pub(super) fn written(&self) -> impl Iterator<Item = (TopicPartition, i64)> {
-        self.partitions.iter().map(|(number, p)| (TopicPartition::new(self.topic.as_str(), *number), p.written))
+        self.partitions
+            .iter()
+            .map(|(number, p)| (TopicPartition::new(self.topic.as_str(), *number), p.written))
     }
 }
 
@@ -198,7 +257,12 @@ impl Partition {
         let complete_us = match self.hearing.frontier() {
             Frontier::Nothing => return,
             Frontier::Before(us) => us,
-            Frontier::Unbounded => self.hearing.sources().map(|(_, us, _)| us).max().unwrap_or(NEVER_US),
+            Frontier::Unbounded => self
+                .hearing
+                .sources()
+                .map(|(_, us, _)| us)
+                .max()
+                .unwrap_or(NEVER_US),
         };
         self.watermark_us = self.watermark_us.max(complete_us);
     }
@@ -208,7 +272,11 @@ impl Partition {
         if self.watermark_us > NEVER_US {
             ids.push((progress_id(number, "watermark"), self.watermark_us));
         }
-        ids.extend(self.marks.iter().map(|(writer, mark)| (progress_id(number, &format!("mark:{writer}")), mark)));
+        ids.extend(
+            self.marks
+                .iter()
+                .map(|(writer, mark)| (progress_id(number, &format!("mark:{writer}")), mark)),
+        );
         ids
     }
 }

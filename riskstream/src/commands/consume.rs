@@ -27,7 +27,12 @@ const BROKER_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Args)]
 pub(crate) struct ConsumeArgs {
     /// scores, features, events, dead-letters, models, transactions, labels, or the name of a topic.
-    #[arg(long, env = "RISKSTREAM_CONSUME_TOPIC", default_value = "scores", value_name = "NAME")]
+    #[arg(
+        long,
+        env = "RISKSTREAM_CONSUME_TOPIC",
+        default_value = "scores",
+        value_name = "NAME"
+    )]
     pub(crate) topic: String,
     /// File to write, .ndjson, .csv or .parquet; standard output if absent.
     #[arg(long, env = "RISKSTREAM_CONSUME_OUTPUT", value_name = "FILE")]
@@ -57,7 +62,11 @@ pub(crate) fn run(args: &ConsumeArgs, resolved: &Resolved, out: &mut impl Write)
     let mut file = BufWriter::new(File::create(&lines).with_context(|| lines.display().to_string())?);
     let count = consume(args, resolved, &mut file)?;
     file.flush()?;
-    let converted = if count == 0 { Ok(()) } else { convert(&lines, output) };
+    let converted = if count == 0 {
+        Ok(())
+    } else {
+        convert(&lines, output)
+    };
     std::fs::remove_file(&lines)?;
     converted
 }
@@ -85,7 +94,14 @@ fn topic(resolved: &Resolved, name: &str) -> (String, Decode) {
         "events" => (resolved.events_topic(), Decode::Rows),
         other if other == topics.dead_letters => (other.to_owned(), Decode::Letter),
         other if other == topics.features => (other.to_owned(), Decode::Rows),
-        other if resolved.config.preprocess.stages.iter().any(|e| topics.events_of(e) == other) => {
+        other
+            if resolved
+                .config
+                .preprocess
+                .stages
+                .iter()
+                .any(|e| topics.events_of(e) == other) =>
+        {
             (other.to_owned(), Decode::Rows)
         }
         other => (other.to_owned(), Decode::Json),
@@ -100,7 +116,11 @@ enum Decode {
 }
 
 /// Reads and writes lines of JSON; how many records or rows.
-pub(crate) fn consume(args: &ConsumeArgs, resolved: &Resolved, out: &mut impl Write) -> anyhow::Result<usize> {
+pub(crate) fn consume(
+    args: &ConsumeArgs,
+    resolved: &Resolved,
+    out: &mut impl Write,
+) -> anyhow::Result<usize> {
     let (topic, decode) = topic(resolved, &args.topic);
     let mut reader = Reader::open(resolved, &topic)?;
     let mut marks: BTreeMap<i32, Marks> = BTreeMap::new();
@@ -133,10 +153,18 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn open(resolved: &Resolved, topic: &str) -> anyhow::Result<Self> {
         let described = stream::Topics::new(&resolved.kafka)?.describe(topic);
-        let count = described.with_context(|| format!("{topic} cannot be read; `riskstream topics create` makes it"))?.partitions;
+        let count = described
+            .with_context(|| format!("{topic} cannot be read; `riskstream topics create` makes it"))?
+            .partitions;
         let partitions: Vec<TopicPartition> = (0..count).map(|p| TopicPartition::new(topic, p)).collect();
-        let starts: Vec<_> = partitions.iter().map(|p| (p.clone(), StartOffset::Beginning)).collect();
-        Ok(Self { consumer: Consumer::attach(&resolved.kafka, starts)?, partitions })
+        let starts: Vec<_> = partitions
+            .iter()
+            .map(|p| (p.clone(), StartOffset::Beginning))
+            .collect();
+        Ok(Self {
+            consumer: Consumer::attach(&resolved.kafka, starts)?,
+            partitions,
+        })
     }
 
     pub(crate) fn poll(&mut self) -> anyhow::Result<Vec<Record>> {
@@ -150,7 +178,9 @@ impl Reader {
     pub(crate) fn caught_up(&mut self) -> anyhow::Result<bool> {
         let ends = self.consumer.end_offsets(&self.partitions, BROKER_TIMEOUT)?;
         let positions = self.partitions.iter().map(|p| self.consumer.position(p));
-        Ok(positions.zip(ends).all(|(position, end)| position.is_some_and(|p| p >= end) || end == 0))
+        Ok(positions
+            .zip(ends)
+            .all(|(position, end)| position.is_some_and(|p| p >= end) || end == 0))
     }
 }
 
@@ -158,7 +188,11 @@ fn write_json(record: &Record, out: &mut impl Write) -> anyhow::Result<usize> {
     let payload = record.payload.as_deref().unwrap_or(b"null");
     match serde_json::from_slice::<Value>(payload) {
         Ok(value) => writeln!(out, "{value}")?,
-        Err(_) => writeln!(out, "{}", json!({"undecodable": String::from_utf8_lossy(payload)}))?,
+        Err(_) => writeln!(
+            out,
+            "{}",
+            json!({"undecodable": String::from_utf8_lossy(payload)})
+        )?,
     }
     Ok(1)
 }
@@ -169,7 +203,12 @@ fn write_letter(record: &Record, out: &mut impl Write) -> anyhow::Result<usize> 
     let mut line: serde_json::Map<String, Value> = record
         .headers
         .iter()
-        .map(|(name, value)| (name.clone(), Value::String(String::from_utf8_lossy(value).into_owned())))
+        .map(|(name, value)| {
+            (
+                name.clone(),
+                Value::String(String::from_utf8_lossy(value).into_owned()),
+            )
+        })
         .collect();
     match std::str::from_utf8(payload) {
         Ok(text) => line.insert("payload".into(), json!(text)),
@@ -184,7 +223,12 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The rows of an internal record that have not been there before (R5).
-fn write_rows(record: &Record, marks: &mut Marks, most: usize, out: &mut impl Write) -> anyhow::Result<usize> {
+fn write_rows(
+    record: &Record,
+    marks: &mut Marks,
+    most: usize,
+    out: &mut impl Write,
+) -> anyhow::Result<usize> {
     let rows = rows_once(record, marks)?;
     let rows = rows.slice(0, rows.num_rows().min(most));
     let mut writer = LineDelimitedWriter::new(out);
@@ -195,9 +239,15 @@ fn write_rows(record: &Record, marks: &mut Marks, most: usize, out: &mut impl Wr
 
 /// Decodes a record of an internal topic, without the rows that `marks` have (R5).
 pub(crate) fn rows_once(record: &Record, marks: &mut Marks) -> anyhow::Result<RecordBatch> {
-    let header = record.header(eventlog::HEADER).context("a record without a batch header")?;
+    let header = record
+        .header(eventlog::HEADER)
+        .context("a record without a batch header")?;
     let header = BatchHeader::from_bytes(header)?;
     let rows = ipc::decode(record.payload.as_deref().unwrap_or_default())?;
-    let first = marks.take(&header.writer, header.index_before, EventColumns::of(&rows)?.index.values())?;
+    let first = marks.take(
+        &header.writer,
+        header.index_before,
+        EventColumns::of(&rows)?.index.values(),
+    )?;
     Ok(rows.slice(first, rows.num_rows() - first))
 }

@@ -4,8 +4,8 @@ mod broker;
 mod collect;
 mod report;
 
-use std::path::{Path, PathBuf};
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -29,7 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Args)]
 pub(crate) struct DemoArgs {
     /// Folder for everything the demo makes; emptied first.
-    #[arg(long, env = "RISKSTREAM_DEMO_FOLDER", default_value = "target/demo", value_name = "FOLDER")]
+    #[arg(
+        long,
+        env = "RISKSTREAM_DEMO_FOLDER",
+        default_value = "target/demo",
+        value_name = "FOLDER"
+    )]
     folder: PathBuf,
     /// Customers to simulate.
     #[arg(long, env = "RISKSTREAM_DEMO_CUSTOMERS", default_value_t = 1500)]
@@ -44,7 +49,12 @@ pub(crate) struct DemoArgs {
     #[arg(long, env = "RISKSTREAM_DEMO_LIVE_RATE", default_value_t = 1000.0)]
     live_rate: f64,
     /// Script that starts a broker where none is named.
-    #[arg(long, env = "RISKSTREAM_DEMO_KAFKA", default_value = "deploy/kafka/kafka", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "RISKSTREAM_DEMO_KAFKA",
+        default_value = "deploy/kafka/kafka",
+        value_name = "FILE"
+    )]
     kafka: PathBuf,
     /// How to print the summary.
     #[arg(long, value_enum, default_value_t, env = "RISKSTREAM_FORMAT")]
@@ -63,12 +73,19 @@ pub(crate) fn run(args: &DemoArgs, resolved: Resolved, out: &mut impl Write) -> 
     init_logs(&resolved.config.log)?;
     topics::create(&resolved)?;
     let report = stream(args, &resolved)?;
-    std::fs::write(args.folder.join("summary.json"), serde_json::to_vec_pretty(&report)?)?;
+    std::fs::write(
+        args.folder.join("summary.json"),
+        serde_json::to_vec_pretty(&report)?,
+    )?;
     match args.format {
         Format::Json => writeln!(out, "{}", serde_json::to_string(&report)?)?,
         Format::Text => write!(out, "{}", report.text(&args.folder))?,
     }
-    ensure!(report.is_complete(), "not every transaction was scored exactly once; see {}", args.folder.display());
+    ensure!(
+        report.is_complete(),
+        "not every transaction was scored exactly once; see {}",
+        args.folder.display()
+    );
     Ok(())
 }
 
@@ -82,32 +99,53 @@ fn configure(args: &DemoArgs, resolved: Resolved, servers: Option<&str>) -> anyh
     config.server.listen.set_port(0);
     config.log.filter = "warn".into();
     config.trainer.window = Duration::from_secs(14 * 86_400);
-    config.secrets.token_key = runtime::config::Secret::new(format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>()));
+    config.secrets.token_key = runtime::config::Secret::new(format!(
+        "{:032x}{:032x}",
+        rand::random::<u128>(),
+        rand::random::<u128>()
+    ));
     Resolved::new(config)
 }
 
 /// Three acts: history at a steady rate while models are trained; full speed; live traffic.
 fn stream(args: &DemoArgs, resolved: &Resolved) -> anyhow::Result<Report> {
     let input = args.folder.join("transactions.parquet");
-    let settings = simulate::Settings { customers: args.customers, days: args.days, ..simulate::Settings::default() };
+    let settings = simulate::Settings {
+        customers: args.customers,
+        days: args.days,
+        ..simulate::Settings::default()
+    };
     let simulated = simulate::simulate(&settings, &input)?;
-    say(&format!("{} transactions simulated, {} of them frauds", simulated.transactions, simulated.frauds));
+    say(&format!(
+        "{} transactions simulated, {} of them frauds",
+        simulated.transactions, simulated.frauds
+    ));
 
-    let start_us = settings.start.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp().as_microsecond();
+    let start_us = settings
+        .start
+        .to_zoned(jiff::tz::TimeZone::UTC)?
+        .timestamp()
+        .as_microsecond();
     let shutdown = Shutdown::new(Duration::from_secs(30));
     shutdown.listen_to_signals()?;
     let stack = up::Stack::start(resolved, up::Workers::ALL, &shutdown)?;
     let collector = Collector::start(resolved)?;
-    let acts = Acts { input: &input, resolved, start_us, days: i64::from(args.days) };
+    let acts = Acts {
+        input: &input,
+        resolved,
+        start_us,
+        days: i64::from(args.days),
+    };
 
-    say(&format!("streaming history at {} a second, training on the way", args.rate));
+    say(&format!(
+        "streaming history at {} a second, training on the way",
+        args.rate
+    ));
     let trained = acts.play(0, acts.days * 2 / 3, Some(args.rate), true)?;
     wait(&collector, trained.transactions, &shutdown)?;
     say("full speed");
-    let began = Instant::now();
     let fast = acts.play(acts.days * 2 / 3, acts.days - 5, None, true)?;
     wait(&collector, trained.transactions + fast.transactions, &shutdown)?;
-    let throughput = rate(fast.transactions, began.elapsed());
     say(&format!("live traffic, {} a second", args.live_rate));
     collector.measure_latency(true);
     let live = acts.play(acts.days - 5, acts.days + 1, Some(args.live_rate), false)?;
@@ -117,7 +155,16 @@ fn stream(args: &DemoArgs, resolved: &Resolved) -> anyhow::Result<Report> {
     shutdown.request("the demo is over");
     stack.join(&shutdown)?;
     let collected: Collected = collector.finish()?;
-    report::make(resolved, &input, &collected, report::Produced { transactions: total, throughput })
+    let throughput = collected.throughput(trained.transactions, fast.transactions);
+    report::make(
+        resolved,
+        &input,
+        &collected,
+        report::Produced {
+            transactions: total,
+            throughput,
+        },
+    )
 }
 
 /// The parts of the simulated stream.
@@ -148,16 +195,19 @@ impl Acts<'_> {
 fn wait(collector: &Collector, transactions: u64, shutdown: &Shutdown) -> anyhow::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while collector.scored() < transactions {
-        ensure!(!shutdown.is_requested(), "stopped: {}", shutdown.reason().unwrap_or_default());
-        ensure!(Instant::now() < deadline, "{} of {transactions} scored after {PATIENCE:?}", collector.scored());
+        ensure!(
+            !shutdown.is_requested(),
+            "stopped: {}",
+            shutdown.reason().unwrap_or_default()
+        );
+        ensure!(
+            Instant::now() < deadline,
+            "{} of {transactions} scored after {PATIENCE:?}",
+            collector.scored()
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
     Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a rate")]
-fn rate(count: u64, elapsed: Duration) -> f64 {
-    count as f64 / elapsed.as_secs_f64()
 }
 
 fn say(text: &str) {

@@ -47,25 +47,48 @@ fn list(registry: &Registry, format: Format, out: &mut impl Write) -> anyhow::Re
             continue;
         }
         let mark = if is_champion { "*" } else { " " };
-        let ap = model.metrics.get("average_precision").copied().unwrap_or(f64::NAN);
+        let ap = model
+            .metrics
+            .get("average_precision")
+            .copied()
+            .unwrap_or(f64::NAN);
         let auc = model.metrics.get("auc_roc").copied().unwrap_or(f64::NAN);
         let created = time::format(model.created_at_us);
-        writeln!(out, "{mark} {}  {created}  average precision {ap:.3}  AUC {auc:.3}", &model.version[..12])?;
+        writeln!(
+            out,
+            "{mark} {}  {created}  average precision {ap:.3}  AUC {auc:.3}",
+            &model.version[..12]
+        )?;
     }
     Ok(())
 }
 
 fn show(registry: &Registry, version: &str, out: &mut impl Write) -> anyhow::Result<()> {
     let version = if version == registry::CHAMPION {
-        registry.current(registry::CHAMPION)?.context("there is no champion yet")?.version
+        registry
+            .current(registry::CHAMPION)?
+            .context("there is no champion yet")?
+            .version
     } else {
         let all = registry.list()?;
-        let mut found = all.into_iter().map(|m| m.version).filter(|v| v.starts_with(version));
-        let first = found.next().with_context(|| format!("no model's version begins with {version}"))?;
-        anyhow::ensure!(found.next().is_none(), "more than one model's version begins with {version}");
+        let mut found = all
+            .into_iter()
+            .map(|m| m.version)
+            .filter(|v| v.starts_with(version));
+        let first = found
+            .next()
+            .with_context(|| format!("no model's version begins with {version}"))?;
+        anyhow::ensure!(
+            found.next().is_none(),
+            "more than one model's version begins with {version}"
+        );
         first
     };
     let bundle = registry.load(&version)?;
-    writeln!(out, "{}", serde_json::to_string_pretty(&json!({"version": version, "manifest": bundle.manifest}))?)?;
+    writeln!(
+        out,
+        "{}",
+        serde_json::to_string_pretty(&json!({"version": version, "manifest": bundle.manifest}))?
+    )?;
     Ok(())
 }

@@ -26,7 +26,12 @@ pub(crate) struct ProduceArgs {
     #[arg(long, env = "RISKSTREAM_PRODUCE_INPUT", value_name = "FILE|FOLDER")]
     pub(crate) input: PathBuf,
     /// Mapping of the configuration that says which column is what.
-    #[arg(long, env = "RISKSTREAM_PRODUCE_MAPPING", default_value = "simulated", value_name = "NAME")]
+    #[arg(
+        long,
+        env = "RISKSTREAM_PRODUCE_MAPPING",
+        default_value = "simulated",
+        value_name = "NAME"
+    )]
     pub(crate) mapping: String,
     /// Sends only what takes place (a label: becomes known) from this time on (RFC 3339).
     #[arg(long, env = "RISKSTREAM_PRODUCE_FROM", value_name = "TIME", value_parser = instant)]
@@ -35,7 +40,12 @@ pub(crate) struct ProduceArgs {
     #[arg(long, env = "RISKSTREAM_PRODUCE_TO", value_name = "TIME", value_parser = instant)]
     pub(crate) to: Option<i64>,
     /// Records a second; as fast as possible if neither this nor a speedup is given.
-    #[arg(long, env = "RISKSTREAM_PRODUCE_RATE", conflicts_with = "speedup", value_name = "N")]
+    #[arg(
+        long,
+        env = "RISKSTREAM_PRODUCE_RATE",
+        conflicts_with = "speedup",
+        value_name = "N"
+    )]
     pub(crate) rate: Option<f64>,
     /// So many times as fast as the times in the table.
     #[arg(long, env = "RISKSTREAM_PRODUCE_SPEEDUP", value_name = "X")]
@@ -65,8 +75,15 @@ pub(crate) fn run(args: &ProduceArgs, resolved: &Resolved, out: &mut impl Write)
     match args.format {
         Format::Json => writeln!(out, "{}", serde_json::to_string(&sent)?)?,
         Format::Text => {
-            let Sent { transactions, labels, seconds } = sent;
-            writeln!(out, "{transactions} transactions and {labels} labels sent in {seconds:.1} s")?;
+            let Sent {
+                transactions,
+                labels,
+                seconds,
+            } = sent;
+            writeln!(
+                out,
+                "{transactions} transactions and {labels} labels sent in {seconds:.1} s"
+            )?;
         }
     }
     Ok(())
@@ -78,19 +95,30 @@ pub(crate) fn run(args: &ProduceArgs, resolved: &Resolved, out: &mut impl Write)
 /// A row that the mapping cannot read, by its number; what the broker says.
 pub(crate) fn produce(args: &ProduceArgs, resolved: &Resolved) -> anyhow::Result<Sent> {
     let mapping = resolved.mapping(&args.mapping)?;
-    let interval = Interval { from_us: args.from.unwrap_or(i64::MIN), to_us: args.to.unwrap_or(i64::MAX) };
+    let interval = Interval {
+        from_us: args.from.unwrap_or(i64::MIN),
+        to_us: args.to.unwrap_or(i64::MAX),
+    };
     let max_amount = resolved.config.ingest.limits.max_amount;
     let (rows, events) = stream_of::open(&args.input, mapping, max_amount, interval)?;
     let options = ProducerOptions {
         compression: Compression::Lz4,
-        linger: if args.rate.is_some() || args.speedup.is_some() { Duration::from_millis(1) } else { Duration::from_millis(20) },
+        linger: if args.rate.is_some() || args.speedup.is_some() {
+            Duration::from_millis(1)
+        } else {
+            Duration::from_millis(20)
+        },
         ..ProducerOptions::default()
     };
     let mut producer = Producer::new(&resolved.kafka, options)?;
     let topics = &resolved.config.topics;
     let bar = progress_bar(rows);
     let mut pace = Pace::new(args.rate, args.speedup);
-    let mut sent = Sent { transactions: 0, labels: 0, seconds: 0.0 };
+    let mut sent = Sent {
+        transactions: 0,
+        labels: 0,
+        seconds: 0.0,
+    };
     let began = Instant::now();
     for timed in events {
         let Timed { at_us, event } = timed?;
@@ -130,15 +158,29 @@ fn progress_bar(rows: u64) -> ProgressBar {
 /// Holds records back until their time has come.
 enum Pace {
     Free,
-    Rate { every: Duration, next: Instant },
-    Speedup { factor: f64, began: Instant, first_us: Option<i64> },
+    Rate {
+        every: Duration,
+        next: Instant,
+    },
+    Speedup {
+        factor: f64,
+        began: Instant,
+        first_us: Option<i64>,
+    },
 }
 
 impl Pace {
     fn new(rate: Option<f64>, speedup: Option<f64>) -> Self {
         match (rate, speedup) {
-            (Some(rate), _) => Self::Rate { every: Duration::from_secs_f64(1.0 / rate.max(1e-6)), next: Instant::now() },
-            (None, Some(factor)) => Self::Speedup { factor, began: Instant::now(), first_us: None },
+            (Some(rate), _) => Self::Rate {
+                every: Duration::from_secs_f64(1.0 / rate.max(1e-6)),
+                next: Instant::now(),
+            },
+            (None, Some(factor)) => Self::Speedup {
+                factor,
+                began: Instant::now(),
+                first_us: None,
+            },
             (None, None) => Self::Free,
         }
     }
@@ -152,7 +194,11 @@ impl Pace {
                 *next += *every;
                 due
             }
-            Self::Speedup { factor, began, first_us } => {
+            Self::Speedup {
+                factor,
+                began,
+                first_us,
+            } => {
                 let first_us = *first_us.get_or_insert(at_us);
                 *began + Duration::from_secs_f64(((at_us - first_us) as f64 / 1e6 / *factor).max(0.0))
             }

@@ -28,7 +28,11 @@ pub(crate) fn run(command: &TopicsCommand, resolved: &Resolved, out: &mut impl W
     for (topic, outcome) in outcomes {
         match format {
             Format::Text => writeln!(out, "{topic}: {}", said(&outcome))?,
-            Format::Json => writeln!(out, "{}", serde_json::json!({"topic": topic, "outcome": said(&outcome)}))?,
+            Format::Json => writeln!(
+                out,
+                "{}",
+                serde_json::json!({"topic": topic, "outcome": said(&outcome)})
+            )?,
         }
     }
     Ok(())

@@ -8,13 +8,15 @@ use runtime::clock::SystemClock;
 use runtime::health::{Health, Server};
 use runtime::telemetry::{Metrics, init_logs};
 use runtime::{Shutdown, Worker, join_all, spawn_worker};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::commands::topics;
 use crate::config::Resolved;
 
 /// How long workers may take to drain.
 const DRAIN: Duration = Duration::from_secs(30);
+/// How long a worker rests before it begins again after a failure that may pass.
+const REST: Duration = Duration::from_secs(2);
 /// How long a worker may be silent before the process counts as dead.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -36,17 +38,39 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    const NONE: Self = Self { ingest: false, preprocess: false, trainer: false, scorer: false };
+    const NONE: Self = Self {
+        ingest: false,
+        preprocess: false,
+        trainer: false,
+        scorer: false,
+    };
     /// All four.
-    pub(crate) const ALL: Self = Self { ingest: true, preprocess: true, trainer: true, scorer: true };
+    pub(crate) const ALL: Self = Self {
+        ingest: true,
+        preprocess: true,
+        trainer: true,
+        scorer: true,
+    };
     /// Ingest alone.
-    pub(crate) const INGEST: Self = Self { ingest: true, ..Self::NONE };
+    pub(crate) const INGEST: Self = Self {
+        ingest: true,
+        ..Self::NONE
+    };
     /// Preprocess alone.
-    pub(crate) const PREPROCESS: Self = Self { preprocess: true, ..Self::NONE };
+    pub(crate) const PREPROCESS: Self = Self {
+        preprocess: true,
+        ..Self::NONE
+    };
     /// The trainer alone.
-    pub(crate) const TRAINER: Self = Self { trainer: true, ..Self::NONE };
+    pub(crate) const TRAINER: Self = Self {
+        trainer: true,
+        ..Self::NONE
+    };
     /// The scorer alone.
-    pub(crate) const SCORER: Self = Self { scorer: true, ..Self::NONE };
+    pub(crate) const SCORER: Self = Self {
+        scorer: true,
+        ..Self::NONE
+    };
 }
 
 /// Runs workers until a signal comes or one of them fails.
@@ -81,26 +105,50 @@ impl Stack {
         let mut running = Vec::new();
         if workers.ingest {
             let settings = resolved.ingest()?;
-            running.push(spawn_worker("ingest", &health, shutdown, move |component, shutdown| {
-                ingest::run(&settings, shutdown, component, &SystemClock)
-            })?);
+            running.push(spawn_worker(
+                "ingest",
+                &health,
+                shutdown,
+                move |component, shutdown| {
+                    again(shutdown, ingest::IngestError::is_retryable, || {
+                        ingest::run(&settings, shutdown, component, &SystemClock)
+                    })
+                },
+            )?);
         }
         if workers.preprocess {
             running.extend(preprocess(resolved, &health, shutdown)?);
         }
         if workers.trainer {
             let settings = resolved.trainer(&resolved.store()?);
-            running.push(spawn_worker("trainer", &health, shutdown, move |component, shutdown| {
-                trainer::run(&settings, shutdown, component, &SystemClock)
-            })?);
+            running.push(spawn_worker(
+                "trainer",
+                &health,
+                shutdown,
+                move |component, shutdown| {
+                    again(shutdown, trainer::TrainerError::is_retryable, || {
+                        trainer::run(&settings, shutdown, component, &SystemClock)
+                    })
+                },
+            )?);
         }
         if workers.scorer {
             let settings = resolved.scorer(&resolved.store()?);
-            running.push(spawn_worker("scorer", &health, shutdown, move |component, shutdown| {
-                scorer::run(&settings, shutdown, component, &SystemClock)
-            })?);
+            running.push(spawn_worker(
+                "scorer",
+                &health,
+                shutdown,
+                move |component, shutdown| {
+                    again(shutdown, scorer::ScorerError::is_retryable, || {
+                        scorer::run(&settings, shutdown, component, &SystemClock)
+                    })
+                },
+            )?);
         }
-        Ok(Self { server, workers: running })
+        Ok(Self {
+            server,
+            workers: running,
+        })
     }
 
     /// Waits for the workers to drain.
@@ -117,18 +165,51 @@ impl Stack {
     }
 }
 
+/// Runs a worker, and again after a failure that may pass: it goes on from what is committed.
+fn again<E: std::error::Error + 'static>(
+    shutdown: &Shutdown,
+    is_retryable: fn(&E) -> bool,
+    run: impl Fn() -> Result<(), E>,
+) -> Result<(), E> {
+    loop {
+        match run() {
+            Err(error) if is_retryable(&error) && !shutdown.wait(REST) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "beginning again after a failure that may pass"
+                );
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 fn preprocess(resolved: &Resolved, health: &Health, shutdown: &Shutdown) -> anyhow::Result<Vec<Worker>> {
     let store = resolved.store()?;
     let mut running = Vec::new();
     for settings in resolved.stages(&store) {
         let name = format!("stage-{}", settings.entity());
-        running.push(spawn_worker(&name, health, shutdown, move |component, shutdown| {
-            preprocess::stage::run(&settings, shutdown, component, &SystemClock)
-        })?);
+        running.push(spawn_worker(
+            &name,
+            health,
+            shutdown,
+            move |component, shutdown| {
+                again(shutdown, preprocess::PreprocessError::is_retryable, || {
+                    preprocess::stage::run(&settings, shutdown, component, &SystemClock)
+                })
+            },
+        )?);
     }
     let settings = resolved.tables(&store);
-    running.push(spawn_worker("tables", health, shutdown, move |component, shutdown| {
-        preprocess::tables::run(&settings, shutdown, component, &SystemClock)
-    })?);
+    running.push(spawn_worker(
+        "tables",
+        health,
+        shutdown,
+        move |component, shutdown| {
+            again(shutdown, preprocess::PreprocessError::is_retryable, || {
+                preprocess::tables::run(&settings, shutdown, component, &SystemClock)
+            })
+        },
+    )?);
     Ok(running)
 }

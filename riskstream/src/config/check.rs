@@ -8,8 +8,11 @@ use schema::tokens::MIN_KEY_BYTES;
 use super::Config;
 
 impl Check for Config {
-    const SECRETS: &'static [&'static str] =
-        &["secrets.token_key", "kafka.properties.\"*password*\"", "kafka.properties.\"*secret*\""];
+    const SECRETS: &'static [&'static str] = &[
+        "secrets.token_key",
+        "kafka.properties.\"*password*\"",
+        "kafka.properties.\"*secret*\"",
+    ];
 
     fn check(&self, problems: &mut Problems) {
         self.check_topics(problems);
@@ -28,7 +31,11 @@ impl Check for Config {
 impl Config {
     fn check_topics(&self, problems: &mut Problems) {
         if !self.topics.events.contains("{entity}") {
-            problems.add_with_remedy("topics.events", "has no {entity}", "each stage reads a topic of its own");
+            problems.add_with_remedy(
+                "topics.events",
+                "has no {entity}",
+                "each stage reads a topic of its own",
+            );
         }
         if !(1..=1000).contains(&self.topics.partitions) {
             problems.add("topics.partitions", "is not between 1 and 1000");
@@ -40,7 +47,10 @@ impl Config {
 
     fn check_stages(&self, problems: &mut Problems) {
         if self.preprocess.stages.is_empty() {
-            problems.add("preprocess.stages", "is empty: at least the account's stage is needed");
+            problems.add(
+                "preprocess.stages",
+                "is empty: at least the account's stage is needed",
+            );
         }
         for (nth, stage) in self.preprocess.stages.iter().enumerate() {
             if !self.schema.entities.contains(stage) {
@@ -69,14 +79,21 @@ impl Config {
         }
         for (nth, entity) in self.ingest.tokenise.iter().enumerate() {
             if !self.schema.entities.contains(entity) {
-                problems.add(format!("ingest.tokenise[{nth}]"), format!("{entity:?} is no entity"));
+                problems.add(
+                    format!("ingest.tokenise[{nth}]"),
+                    format!("{entity:?} is no entity"),
+                );
             }
         }
     }
 
     fn check_features(&self, problems: &mut Problems) {
-        let plans =
-            Plan::compile_stages(&self.features, self.sequence.as_ref(), &self.preprocess.stages, &self.fields());
+        let plans = Plan::compile_stages(
+            &self.features,
+            self.sequence.as_ref(),
+            &self.preprocess.stages,
+            &self.fields(),
+        );
         for problem in plans.err().into_iter().flatten() {
             let place = match problem.place {
                 Place::Feature(nth) => format!("features[{nth}]"),
@@ -100,7 +117,11 @@ impl Config {
 
     /// Numeric fields that features can be made of.
     pub(super) fn fields(&self) -> Vec<String> {
-        let numeric = self.schema.attributes.iter().filter(|a| a.kind == AttributeKind::Numeric);
+        let numeric = self
+            .schema
+            .attributes
+            .iter()
+            .filter(|a| a.kind == AttributeKind::Numeric);
         numeric.map(|a| a.name.clone()).collect()
     }
 

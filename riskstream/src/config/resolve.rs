@@ -7,12 +7,15 @@ use anyhow::{Context, bail};
 use features::Plan;
 use lake::Store;
 use registry::Registry;
-use schema::{Layout, Mapping};
 use schema::json::Decoder;
 use schema::tokens::Tokeniser;
+use schema::{Layout, Mapping};
 use stream::{Kafka, TopicSpec};
 
 use super::Config;
+
+/// What clients send at most: a record that the broker refuses would end a gapless producer for good.
+const MAX_RECORD_BYTES: &str = "16777216";
 
 /// A configuration with its definitions compiled: the source of every worker's settings.
 pub(crate) struct Resolved {
@@ -36,11 +39,22 @@ impl Resolved {
             config.kafka.client_id.as_str(),
             config.kafka.properties.clone(),
         )?;
-        let plans =
-            Plan::compile_stages(&config.features, config.sequence.as_ref(), &config.preprocess.stages, &config.fields());
-        let plans = plans.ok().context("features were checked when the configuration was loaded")?;
+        let plans = Plan::compile_stages(
+            &config.features,
+            config.sequence.as_ref(),
+            &config.preprocess.stages,
+            &config.fields(),
+        );
+        let plans = plans
+            .ok()
+            .context("features were checked when the configuration was loaded")?;
         let layout = Arc::new(config.schema.clone());
-        Ok(Self { kafka, layout, plans: plans.into_iter().map(Arc::new).collect(), config })
+        Ok(Self {
+            kafka,
+            layout,
+            plans: plans.into_iter().map(Arc::new).collect(),
+            config,
+        })
     }
 
     /// A mapping by its name.
@@ -51,13 +65,19 @@ impl Resolved {
         let mappings = &self.config.mappings;
         mappings.get(name).with_context(|| {
             let known: Vec<&str> = mappings.keys().map(String::as_str).collect();
-            format!("the configuration has no mapping named {name:?}, but {}", known.join(", "))
+            format!(
+                "the configuration has no mapping named {name:?}, but {}",
+                known.join(", ")
+            )
         })
     }
 
     /// All features, in the order of their columns.
     pub(crate) fn features(&self) -> Vec<String> {
-        self.plans.iter().flat_map(|plan| plan.names().iter().cloned()).collect()
+        self.plans
+            .iter()
+            .flat_map(|plan| plan.names().iter().cloned())
+            .collect()
     }
 
     fn with_sequence(&self) -> bool {
@@ -88,7 +108,11 @@ impl Resolved {
             name: name.to_owned(),
             partitions,
             replication: Some(topics.replication_factor),
-            config: settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>(),
+            config: settings
+                .iter()
+                .chain(&[("max.message.bytes", MAX_RECORD_BYTES)])
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect::<BTreeMap<_, _>>(),
         };
         let mut specs = vec![
             spec(&topics.transactions, topics.partitions, &[]),
@@ -125,7 +149,10 @@ impl Resolved {
             layout: Arc::clone(&self.layout),
             decoder: Decoder::new(section.limits.clone()).map_err(anyhow::Error::msg)?,
             mapping: config.mappings.get(&section.mapping).cloned(),
-            tokeniser: Tokeniser::new(config.secrets.token_key.expose().as_bytes(), section.tokenise.clone()),
+            tokeniser: Tokeniser::new(
+                config.secrets.token_key.expose().as_bytes(),
+                section.tokenise.clone(),
+            ),
             section,
         })
     }

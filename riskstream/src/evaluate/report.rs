@@ -119,7 +119,9 @@ impl Report {
             "evaluated  {all} transactions, {frauds} frauds ({})",
             percent(share)
         )?;
-        writeln!(out, "models     {}", self.models.len())?;
+        if !self.models.is_empty() {
+            writeln!(out, "models     {}", self.models.len())?;
+        }
         let left_out = [
             (counts.outside, "outside the period"),
             (counts.repeated, "repeated"),

@@ -23,7 +23,7 @@ mod terminals;
 use terminals::Manipulated;
 
 /// Shares of all transactions, in the order of [`Scenario::ALL`].
-const SHARES: [f64; 4] = [0.0014, 0.0036, 0.0028, 0.0016];
+const SHARES: [f64; 4] = [0.0014, 0.0040, 0.0028, 0.0016];
 /// Median of the days until a customer finds out, and the deviation of their logarithm.
 const FOUND_OUT_DAYS: (f64, f64) = (3.2, 0.8);
 /// Median of the days that the bank then takes, and the deviation of their logarithm.

@@ -10,13 +10,11 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::{BATCH_ROWS, Batches};
 
-/// The columns and the number of rows of files that belong together.
-pub(super) fn inspect(files: &[PathBuf]) -> Result<(SchemaRef, u64)> {
-    let mut rows = 0;
+/// The columns of files that belong together.
+pub(super) fn inspect(files: &[PathBuf]) -> Result<SchemaRef> {
     let mut schema: Option<SchemaRef> = None;
     for file in files {
         let opened = open(file)?;
-        rows += u64::try_from(opened.metadata().file_metadata().num_rows()).unwrap_or(0);
         let first = schema.get_or_insert_with(|| opened.schema().clone());
         ensure!(
             alike(first, opened.schema()),
@@ -25,8 +23,7 @@ pub(super) fn inspect(files: &[PathBuf]) -> Result<(SchemaRef, u64)> {
             files[0].display()
         );
     }
-    let schema = schema.context("there is at least one file")?;
-    Ok((schema, rows))
+    schema.context("there is at least one file")
 }
 
 /// The rows of a file, in these of its columns.

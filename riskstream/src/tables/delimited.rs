@@ -14,12 +14,11 @@ use arrow::datatypes::SchemaRef;
 use super::kinds::{self, Kind};
 use super::{BATCH_ROWS, Batches};
 
-/// The columns and the number of rows of files that belong together.
-pub(super) fn inspect(files: &[PathBuf]) -> Result<(SchemaRef, u64)> {
+/// The columns of files that belong together.
+pub(super) fn inspect(files: &[PathBuf]) -> Result<SchemaRef> {
     let names = header(&files[0])?;
     let texts = kinds::schema(names.iter().map(|name| (name.as_str(), Kind::Text)));
     let mut found = vec![Kind::Null; names.len()];
-    let mut rows = 0;
     for file in files {
         ensure!(
             header(file)? == names,
@@ -29,7 +28,6 @@ pub(super) fn inspect(files: &[PathBuf]) -> Result<(SchemaRef, u64)> {
         );
         for batch in read(file, &texts)? {
             let batch = batch?;
-            rows += batch.num_rows() as u64;
             for (kind, column) in found.iter_mut().zip(batch.columns()) {
                 let of_column = column.as_string::<i32>().iter().flatten().map(Kind::of_text);
                 *kind = of_column.fold(*kind, Kind::with);
@@ -37,7 +35,7 @@ pub(super) fn inspect(files: &[PathBuf]) -> Result<(SchemaRef, u64)> {
         }
     }
     let columns = names.iter().map(String::as_str).zip(found);
-    Ok((kinds::schema(columns), rows))
+    Ok(kinds::schema(columns))
 }
 
 /// The rows of a file, in these of its columns.

@@ -18,14 +18,12 @@ use super::{BATCH_ROWS, Batches};
 
 type Object = Map<String, Value>;
 
-/// The columns and the number of rows of files that belong together; a line need not have them all.
-pub(super) fn inspect(files: &[PathBuf]) -> Result<(SchemaRef, u64)> {
+/// The columns of files that belong together; a line need not have them all.
+pub(super) fn inspect(files: &[PathBuf]) -> Result<SchemaRef> {
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut found: Vec<(String, Kind)> = Vec::new();
-    let mut rows = 0;
     for file in files {
         for object in objects(file)? {
-            rows += 1;
             visit(
                 &object?,
                 &mut String::new(),
@@ -39,10 +37,8 @@ pub(super) fn inspect(files: &[PathBuf]) -> Result<(SchemaRef, u64)> {
             );
         }
     }
-    Ok((
-        kinds::schema(found.iter().map(|(name, kind)| (name.as_str(), *kind))),
-        rows,
-    ))
+    let columns = found.iter().map(|(name, kind)| (name.as_str(), *kind));
+    Ok(kinds::schema(columns))
 }
 
 /// The rows of a file, in these columns.

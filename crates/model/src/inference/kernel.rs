@@ -4,17 +4,19 @@
 //! addition each and never a fused one. Vector instructions run over outputs and rows only, so width, batch and
 //! processor change no bit.
 
-/// Rows in a block: with [`LANES`] they fill the sixteen registers of AVX2 halfway, the rest hides latency.
-pub(super) const ROWS: usize = 4;
+/// Rows computed together: with [`LANES`] their sums fill half of the sixteen registers of AVX2.
+const ROWS: usize = 4;
 /// Outputs in a panel.
 const LANES: usize = 16;
+
+type Lanes = [f32; LANES];
 
 /// A matrix cut into panels of [`LANES`] outputs, each panel in the order of the inputs.
 #[derive(Debug)]
 pub(super) struct Panels {
     inputs: usize,
-    weights: Vec<[f32; LANES]>,
-    bias: Vec<[f32; LANES]>,
+    weights: Vec<Lanes>,
+    bias: Vec<Lanes>,
 }
 
 impl Panels {
@@ -52,17 +54,11 @@ impl Panels {
         self.bias.len() * LANES
     }
 
-    /// Multiplies `blocks` blocks of rows.
+    /// Multiplies rows.
     ///
     /// # Shape
-    /// `input`: blocks × `stride`, of which the first `inputs` are read; `output`: blocks × padded outputs. An
-    /// element holds one value of each row of its block.
-    pub(super) fn multiply<const R: usize>(
-        &self,
-        input: &[[f32; R]],
-        stride: usize,
-        output: &mut [[f32; R]],
-    ) {
+    /// `input`: rows × `stride`, of which the first `inputs` are read; `output`: rows × padded outputs.
+    pub(super) fn multiply(&self, input: &[f32], stride: usize, output: &mut [f32]) {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
             // SAFETY: the processor was just asked whether it has AVX2; the function asks for nothing else.
@@ -75,51 +71,74 @@ impl Panels {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn multiply_avx2<const R: usize>(
-    panels: &Panels,
-    input: &[[f32; R]],
-    stride: usize,
-    output: &mut [[f32; R]],
-) {
+fn multiply_avx2(panels: &Panels, input: &[f32], stride: usize, output: &mut [f32]) {
     multiply_portable(panels, input, stride, output);
 }
 
 /// The loops, compiled once for every instruction set: panels outside, so that one stays in the first cache while
-/// the blocks pass.
+/// the rows pass.
 #[inline(always)]
-fn multiply_portable<const R: usize>(
-    panels: &Panels,
-    input: &[[f32; R]],
-    stride: usize,
-    output: &mut [[f32; R]],
-) {
+fn multiply_portable(panels: &Panels, input: &[f32], stride: usize, output: &mut [f32]) {
     let padded = panels.padded_outputs();
+    let rows = output.len() / padded;
+    let together = rows - rows % ROWS;
     let weights = panels.weights.chunks_exact(panels.inputs);
     for (at, (weights, bias)) in weights.zip(&panels.bias).enumerate() {
-        for (input, output) in input.chunks_exact(stride).zip(output.chunks_exact_mut(padded)) {
-            let sums = multiply_panel(weights, bias, input);
-            for (lane, output) in output[at * LANES..(at + 1) * LANES].iter_mut().enumerate() {
-                *output = std::array::from_fn(|row| sums[row][lane]);
-            }
+        let place = Place {
+            stride,
+            padded,
+            start: at * LANES,
+        };
+        for row in (0..together).step_by(ROWS) {
+            multiply_rows::<ROWS>(
+                weights,
+                bias,
+                &input[row * stride..],
+                &mut output[row * padded..],
+                &place,
+            );
+        }
+        for row in together..rows {
+            multiply_rows::<1>(
+                weights,
+                bias,
+                &input[row * stride..],
+                &mut output[row * padded..],
+                &place,
+            );
         }
     }
 }
 
+/// Where rows begin, and where a panel's outputs begin in a row.
+struct Place {
+    stride: usize,
+    padded: usize,
+    start: usize,
+}
+
+/// One panel for the first `R` rows. Loops by index: with iterators over both dimensions the sums leave the registers.
 #[inline(always)]
-fn multiply_panel<const R: usize>(
-    weights: &[[f32; LANES]],
-    bias: &[f32; LANES],
-    input: &[[f32; R]],
-) -> [[f32; LANES]; R] {
+fn multiply_rows<const R: usize>(
+    weights: &[Lanes],
+    bias: &Lanes,
+    input: &[f32],
+    output: &mut [f32],
+    at: &Place,
+) {
+    let rows: [&[f32]; R] = std::array::from_fn(|row| &input[row * at.stride..][..weights.len()]);
     let mut sums = [*bias; R];
-    for (weights, values) in weights.iter().zip(input) {
-        for (sums, value) in sums.iter_mut().zip(values) {
-            for (sum, weight) in sums.iter_mut().zip(weights) {
-                *sum += value * weight;
+    for (input, weights) in weights.iter().enumerate() {
+        for row in 0..R {
+            let value = rows[row][input];
+            for lane in 0..LANES {
+                sums[row][lane] += value * weights[lane];
             }
         }
     }
-    sums
+    for row in 0..R {
+        output[row * at.padded + at.start..][..LANES].copy_from_slice(&sums[row]);
+    }
 }
 
 #[cfg(test)]
@@ -132,27 +151,20 @@ mod tests {
 
     #[test]
     fn panels_multiply_like_the_plain_loop_bit_for_bit() {
-        let (inputs, outputs, stride) = (37, 41, 48);
+        let (rows, inputs, outputs, stride) = (7, 37, 41, 48);
         let panels = Panels::new(inputs, outputs, |i, o| number(i * 100 + o), |o| number(o + 9_000));
-        let input: Vec<[f32; 4]> = (0..2 * stride)
-            .map(|i| std::array::from_fn(|row| number(i * 7 + row + 50_000)))
-            .collect();
-        let mut output = vec![[f32::NAN; 4]; 2 * panels.padded_outputs()];
+        let input: Vec<f32> = (0..rows * stride).map(|i| number(i * 7 + 50_000)).collect();
+        let mut output = vec![f32::NAN; rows * panels.padded_outputs()];
         panels.multiply(&input, stride, &mut output);
         let mut portable = output.clone();
         multiply_portable(&panels, &input, stride, &mut portable);
         assert_eq!(output, portable, "every instruction set gives the same bits");
-        for (block, row, o) in
-            (0..2).flat_map(|b| (0..4).flat_map(move |r| (0..outputs).map(move |o| (b, r, o))))
-        {
+        for (row, o) in (0..rows).flat_map(|row| (0..outputs).map(move |o| (row, o))) {
             let mut sum = number(o + 9_000);
             for i in 0..inputs {
-                sum += input[block * stride + i][row] * number(i * 100 + o);
+                sum += input[row * stride + i] * number(i * 100 + o);
             }
-            assert_eq!(
-                output[block * panels.padded_outputs() + o][row].to_bits(),
-                sum.to_bits()
-            );
+            assert_eq!(output[row * panels.padded_outputs() + o].to_bits(), sum.to_bits());
         }
     }
 }

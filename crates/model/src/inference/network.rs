@@ -1,5 +1,7 @@
 //! One member: its layers packed for the kernel, forwards and backwards.
 
+use std::ops::Range;
+
 use super::description::{EmbeddingDescription, NetworkDescription, member_name};
 use super::kernel::Panels;
 use super::weights::Weights;
@@ -40,26 +42,15 @@ pub(crate) struct Network {
     layers: Vec<Layer>,
 }
 
-/// What a forward pass leaves behind, one element of every row of a block together.
-pub(crate) struct Pass<const R: usize> {
-    blocks: usize,
-    /// The inputs of the first layer.
-    pub(crate) input: Vec<[f32; R]>,
-    /// The outputs of each layer before the activation.
-    pub(crate) outputs: Vec<Vec<[f32; R]>>,
-    active: Vec<[f32; R]>,
-}
-
-impl<const R: usize> Pass<R> {
-    pub(crate) fn new(network: &Network) -> Self {
-        let outputs = vec![Vec::new(); network.layers.len()];
-        Self {
-            blocks: 0,
-            input: Vec::new(),
-            outputs,
-            active: Vec::new(),
-        }
-    }
+/// What a forward pass leaves behind.
+#[derive(Debug, Default)]
+pub(crate) struct Pass {
+    rows: usize,
+    /// The inputs of the first layer, row-major.
+    pub(crate) input: Vec<f32>,
+    /// The outputs of each layer before the activation, row-major and padded.
+    pub(crate) outputs: Vec<Vec<f32>>,
+    active: Vec<f32>,
 }
 
 impl Network {
@@ -79,12 +70,8 @@ impl Network {
         })
     }
 
-    pub(crate) const fn input_width(&self) -> usize {
-        self.input_width
-    }
-
     /// Where the inputs of each category's embedding begin and end.
-    pub(crate) fn embedding_spans(&self) -> Vec<std::ops::Range<usize>> {
+    pub(crate) fn embedding_spans(&self) -> Vec<Range<usize>> {
         let mut start = self.input_width - self.embeddings.iter().map(|table| table.width).sum::<usize>();
         let span = |table: &Embedding| {
             let span = start..start + table.width;
@@ -94,90 +81,69 @@ impl Network {
         self.embeddings.iter().map(span).collect()
     }
 
-    /// Computes `blocks × R` rows from `start` on and returns their logits in order.
-    pub(crate) fn forward<const R: usize>(
-        &self,
-        inputs: &Inputs,
-        start: usize,
-        blocks: usize,
-        pass: &mut Pass<R>,
-    ) -> Vec<f32> {
-        self.gather(inputs, start, blocks, pass);
+    /// Computes neighbouring rows and returns their logits in order.
+    pub(crate) fn forward(&self, inputs: &Inputs, rows: Range<usize>, pass: &mut Pass) -> Vec<f32> {
+        self.gather(inputs, rows, pass);
+        pass.outputs.resize_with(self.layers.len(), Vec::new);
         for (at, layer) in self.layers.iter().enumerate() {
-            let padded = layer.forward.padded_outputs();
             let (before, output) = pass.outputs.split_at_mut(at);
             let output = &mut output[0];
-            output.resize(blocks * padded, [0.0; R]);
+            output.resize(pass.rows * layer.forward.padded_outputs(), 0.0);
             match before.last() {
                 None => layer.forward.multiply(&pass.input, self.input_width, output),
                 Some(previous) => {
                     pass.active.clear();
-                    pass.active
-                        .extend(previous.iter().map(|rows| rows.map(|x| x.max(0.0))));
+                    pass.active.extend(previous.iter().map(|x| x.max(0.0)));
                     layer
                         .forward
-                        .multiply(&pass.active, previous.len() / blocks, output);
+                        .multiply(&pass.active, previous.len() / pass.rows, output);
                 }
             }
         }
         let last = pass.outputs.last().expect("a network has an output layer");
-        last.chunks_exact(last.len() / blocks)
-            .flat_map(|block| block[0])
-            .collect()
+        last.iter().step_by(last.len() / pass.rows).copied().collect()
     }
 
-    /// Carries multipliers from the logit back to the inputs. `slope` is called with the layer, the output and its
-    /// value before the activation.
+    /// Carries multipliers from the logit back to the inputs. `slopes` multiplies those of one row by the slopes of
+    /// a layer's rectifiers; it is called with the layer, the multipliers and the layer's outputs.
     ///
     /// # Shape
-    /// The result has `blocks × padded inputs` elements; the second part is the padded width.
-    pub(crate) fn backward<const R: usize>(
+    /// The result has as many padded rows as the pass; the second part is their width.
+    pub(crate) fn backward(
         &self,
-        pass: &Pass<R>,
-        slope: impl Fn(usize, usize, f32) -> f32,
-    ) -> (Vec<[f32; R]>, usize) {
+        pass: &Pass,
+        slopes: impl Fn(usize, &mut [f32], &[f32]),
+    ) -> (Vec<f32>, usize) {
         let last = self.layers.len() - 1;
         // The logit is the first of the last layer's padded outputs.
-        let mut stride = self.layers[last].forward.padded_outputs();
-        let mut multipliers = vec![[0.0; R]; pass.blocks * stride];
+        let mut width = self.layers[last].forward.padded_outputs();
+        let mut multipliers = vec![0.0; pass.rows * width];
         multipliers
             .iter_mut()
-            .step_by(stride)
-            .for_each(|logit| *logit = [1.0; R]);
+            .step_by(width)
+            .for_each(|logit| *logit = 1.0);
         for at in (0..=last).rev() {
             if at < last {
-                let blocks = multipliers
-                    .chunks_exact_mut(stride)
-                    .zip(pass.outputs[at].chunks_exact(stride));
-                for (multipliers, values) in blocks {
-                    for (output, (rows, values)) in multipliers.iter_mut().zip(values).enumerate() {
-                        *rows = std::array::from_fn(|row| rows[row] * slope(at, output, values[row]));
-                    }
-                }
+                let rows = multipliers
+                    .chunks_exact_mut(width)
+                    .zip(pass.outputs[at].chunks_exact(width));
+                rows.for_each(|(multipliers, outputs)| slopes(at, multipliers, outputs));
             }
             let backward = &self.layers[at].backward;
-            let mut inputs = vec![[0.0; R]; pass.blocks * backward.padded_outputs()];
-            backward.multiply(&multipliers, stride, &mut inputs);
-            (multipliers, stride) = (inputs, backward.padded_outputs());
+            let mut inputs = vec![0.0; pass.rows * backward.padded_outputs()];
+            backward.multiply(&multipliers, width, &mut inputs);
+            (multipliers, width) = (inputs, backward.padded_outputs());
         }
-        (multipliers, stride)
+        (multipliers, width)
     }
 
-    fn gather<const R: usize>(&self, inputs: &Inputs, start: usize, blocks: usize, pass: &mut Pass<R>) {
-        pass.blocks = blocks;
+    fn gather(&self, inputs: &Inputs, rows: Range<usize>, pass: &mut Pass) {
+        pass.rows = rows.len();
         pass.input.clear();
-        pass.input.resize(blocks * self.input_width, [0.0; R]);
-        for (block, elements) in pass.input.chunks_exact_mut(self.input_width).enumerate() {
-            for row in 0..R {
-                let at = start + block * R + row;
-                let embedded = self.embeddings.iter().zip(inputs.code_row(at));
-                let embedded = embedded.flat_map(|(table, &code)| table.row(code));
-                for (element, &x) in elements
-                    .iter_mut()
-                    .zip(inputs.numeric_row(at).iter().chain(embedded))
-                {
-                    element[row] = x;
-                }
+        for row in rows {
+            pass.input.extend(inputs.numeric_row(row));
+            for (table, &code) in self.embeddings.iter().zip(inputs.code_row(row)) {
+                pass.input.extend(table.row(code));
             }
         }
     }

@@ -18,18 +18,25 @@ fn decoder() -> Decoder {
 const NOW_US: i64 = 1_800_000_000 * time::SECOND_US;
 
 fn decode(text: &str) -> Result<Event, Reason> {
-    decoder().decode(SourceTopic::Transactions, text.as_bytes(), NOW_US).map_err(|r| r.reason)
+    decoder()
+        .decode(SourceTopic::Transactions, text.as_bytes(), NOW_US)
+        .map_err(|r| r.reason)
 }
 
 #[test]
 fn a_transaction_is_read() {
     let text = r#"{"transaction_id": 7, "event_time": 1600000000000, "amount": 12.5, "currency": "EUR",
         "entities": {"card": "c", "device": null}, "attributes": {"contactless": true}, "more": [1]}"#;
-    let Ok(Event::Transaction(t)) = decode(text) else { panic!("refused") };
+    let Ok(Event::Transaction(t)) = decode(text) else {
+        panic!("refused")
+    };
     assert_eq!((t.transaction_id.as_str(), t.amount_minor), ("7", 1250));
     assert_eq!(t.event_time_us, 1_600_000_000 * time::SECOND_US);
     assert_eq!(t.entities, BTreeMap::from([("card".into(), "c".into())]));
-    assert_eq!(t.attributes, BTreeMap::from([("contactless".into(), Attribute::Number(1.0))]));
+    assert_eq!(
+        t.attributes,
+        BTreeMap::from([("contactless".into(), Attribute::Number(1.0))])
+    );
 }
 
 #[test]
@@ -70,21 +77,31 @@ fn each_kind_of_nonsense_has_its_reason() {
         (with("attributes", "{\"x\": {}}"), Reason::InvalidField),
     ];
     for (text, reason) in cases {
-        assert_eq!(decode(&text).err(), Some(reason), "{}", &text[..text.len().min(120)]);
+        assert_eq!(
+            decode(&text).err(),
+            Some(reason),
+            "{}",
+            &text[..text.len().min(120)]
+        );
     }
 }
 
 #[test]
 fn messages_do_not_quote_values() {
     let text = r#"{"transaction_id": "t", "event_time": 1, "amount": 1, "currency": 4111111111111111}"#;
-    let reject = decoder().decode(SourceTopic::Transactions, text.as_bytes(), NOW_US).expect_err("refused");
+    let reject = decoder()
+        .decode(SourceTopic::Transactions, text.as_bytes(), NOW_US)
+        .expect_err("refused");
     assert!(!reject.message.contains("4111"), "{}", reject.message);
 }
 
 #[test]
 fn a_label_is_read() {
-    let text = br#"{"transaction_id": "t", "label": "fraud", "known_at": "2020-01-01T00:00:00Z", "source": "x"}"#;
-    let Ok(Event::Label(label)) = decoder().decode(SourceTopic::Labels, text, NOW_US) else { panic!("refused") };
+    let text =
+        br#"{"transaction_id": "t", "label": "fraud", "known_at": "2020-01-01T00:00:00Z", "source": "x"}"#;
+    let Ok(Event::Label(label)) = decoder().decode(SourceTopic::Labels, text, NOW_US) else {
+        panic!("refused")
+    };
     assert_eq!((label.verdict, label.source.as_str()), (Verdict::Fraud, "x"));
 }
 

@@ -22,7 +22,11 @@ impl Broker {
         if std::env::var_os("KAFKA_BOOTSTRAP_SERVERS").is_some() {
             return Ok(Self { own: None });
         }
-        ensure!(script.exists(), "{} is not there: run the demo from the project's folder, or name a broker in KAFKA_BOOTSTRAP_SERVERS", script.display());
+        ensure!(
+            script.exists(),
+            "{} is not there: run the demo from the project's folder, or name a broker in KAFKA_BOOTSTRAP_SERVERS",
+            script.display()
+        );
         super::say("starting Apache Kafka (fetched once, if it is not there yet)");
         let data = folder.join("kafka");
         let output = Command::new(script)
@@ -33,10 +37,19 @@ impl Broker {
             .with_context(|| script.display().to_string())?;
         ensure!(output.status.success(), "Apache Kafka did not start");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let Some(servers) = text.lines().find_map(|l| l.strip_prefix("KAFKA_BOOTSTRAP_SERVERS=")) else {
+        let Some(servers) = text
+            .lines()
+            .find_map(|l| l.strip_prefix("KAFKA_BOOTSTRAP_SERVERS="))
+        else {
             bail!("{} did not say where the broker is", script.display());
         };
-        Ok(Self { own: Some(Own { script: script.into(), data, servers: servers.to_owned() }) })
+        Ok(Self {
+            own: Some(Own {
+                script: script.into(),
+                data,
+                servers: servers.to_owned(),
+            }),
+        })
     }
 
     /// host:port of the broker that was started, if one was.
@@ -62,7 +75,11 @@ impl Drop for Broker {
 }
 
 fn stop(script: &Path, data: &Path) {
-    let status = Command::new(script).args(["stop", "--kill9", "--data"]).arg(data).stderr(Stdio::null()).status();
+    let status = Command::new(script)
+        .args(["stop", "--kill9", "--data"])
+        .arg(data)
+        .stderr(Stdio::null())
+        .status();
     if !status.is_ok_and(|s| s.success()) {
         super::say(&format!("the broker in {} could not be stopped", data.display()));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use anyhow::anyhow;
 use runtime::clock::{Clock, SystemClock};
@@ -21,6 +22,8 @@ pub(super) struct Collected {
     pub(super) duplicates: u64,
     /// From the timestamp of the raw record to the score in the consumer's hands.
     pub(super) latency_ms: Vec<i64>,
+    /// When how many transactions were scored: one entry a poll.
+    pub(super) progress: Vec<(Instant, u64)>,
     /// Versions of the models that scored, and how many each.
     pub(super) versions: BTreeMap<String, u64>,
 }
@@ -43,17 +46,23 @@ impl Collector {
         let mut reader = Reader::open(resolved, &resolved.config.topics.scores)?;
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("collector".into()).spawn(move || {
-            let mut collected = Collected::default();
-            while !of_thread.stop.load(Ordering::Relaxed) {
-                for record in reader.poll()? {
-                    let score: Score = serde_json::from_slice(record.payload.as_deref().unwrap_or_default())?;
-                    collected.take(score, of_thread.measure.load(Ordering::Relaxed));
+        let thread = std::thread::Builder::new()
+            .name("collector".into())
+            .spawn(move || {
+                let mut collected = Collected::default();
+                while !of_thread.stop.load(Ordering::Relaxed) {
+                    for record in reader.poll()? {
+                        let score: Score =
+                            serde_json::from_slice(record.payload.as_deref().unwrap_or_default())?;
+                        collected.take(score, of_thread.measure.load(Ordering::Relaxed));
+                    }
+                    let scored = collected.scores.len() as u64;
+                    if of_thread.scored.swap(scored, Ordering::Relaxed) != scored {
+                        collected.progress.push((Instant::now(), scored));
+                    }
                 }
-                of_thread.scored.store(collected.scores.len() as u64, Ordering::Relaxed);
-            }
-            Ok(collected)
-        })?;
+                Ok(collected)
+            })?;
         Ok(Self { shared, thread })
     }
 
@@ -69,14 +78,34 @@ impl Collector {
 
     pub(super) fn finish(self) -> anyhow::Result<Collected> {
         self.shared.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| anyhow!("the consumer of scores has panicked"))?
+        self.thread
+            .join()
+            .map_err(|_| anyhow!("the consumer of scores has panicked"))?
     }
 }
 
 impl Collected {
+    /// Scores a second while scoring went from so many transactions to so many more, its first and last tenth left
+    /// out: there the pipeline waits to learn that history has begun and ended.
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
+    pub(super) fn throughput(&self, before: u64, count: u64) -> Option<f64> {
+        let first = self
+            .progress
+            .iter()
+            .find(|(_, scored)| *scored >= before + count / 10)?;
+        let last = self
+            .progress
+            .iter()
+            .rev()
+            .find(|(_, scored)| *scored <= before + count - count / 10)?;
+        let seconds = last.0.checked_duration_since(first.0)?.as_secs_f64();
+        (seconds > 0.0).then(|| (last.1 - first.1) as f64 / seconds)
+    }
+
     fn take(&mut self, score: Score, measure: bool) {
         if measure {
-            self.latency_ms.push(SystemClock.now_us() / 1000 - score.source.timestamp_ms);
+            self.latency_ms
+                .push(SystemClock.now_us() / 1000 - score.source.timestamp_ms);
         }
         if let Some(version) = score.version {
             *self.versions.entry(version).or_default() += 1;

@@ -25,7 +25,7 @@ pub(super) struct Report {
     scored_by_a_model: u64,
     auc_roc: Option<f64>,
     average_precision: Option<f64>,
-    throughput_per_s: f64,
+    throughput_per_s: Option<f64>,
     latency_ms: Latency,
 }
 
@@ -38,7 +38,7 @@ struct Latency {
 /// What went in, and how fast at full speed.
 pub(super) struct Produced {
     pub(super) transactions: u64,
-    pub(super) throughput: f64,
+    pub(super) throughput: Option<f64>,
 }
 
 /// Holds the scores against the simulation's truth.
@@ -51,7 +51,9 @@ pub(super) fn make(
     let (mut scores, mut frauds) = (Vec::new(), Vec::new());
     for batch in Table::open(input)?.select(&["transaction_id", "fraud"]).batches() {
         for row in Rows::new(&batch?)?.iter() {
-            let Some(Cell::Text(id)) = row.cell("transaction_id") else { continue };
+            let Some(Cell::Text(id)) = row.cell("transaction_id") else {
+                continue;
+            };
             if let Some(Some(score)) = collected.scores.get(id.as_ref()) {
                 scores.push(*score);
                 let fraud = matches!(row.cell("fraud"), Some(Cell::Int(1) | Cell::Bool(true)));
@@ -69,13 +71,18 @@ pub(super) fn make(
         scored_by_a_model: scores.len() as u64,
         auc_roc: auc_roc(&scores, &frauds),
         average_precision: average_precision(&scores, &frauds),
-        throughput_per_s: produced.throughput.round(),
-        latency_ms: Latency { p50: percentile(&settled, 50), p99: percentile(&settled, 99) },
+        throughput_per_s: produced.throughput.map(f64::round),
+        latency_ms: Latency {
+            p50: percentile(&settled, 50),
+            p99: percentile(&settled, 99),
+        },
     })
 }
 
 fn percentile(sorted: &[i64], percent: usize) -> Option<i64> {
-    sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied()
+    sorted
+        .get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)))
+        .copied()
 }
 
 impl Report {
@@ -91,19 +98,36 @@ impl Report {
         let ms = |x: Option<i64>| x.map_or_else(|| "–".to_owned(), |x| x.to_string());
         let rows = [
             ("transactions produced", self.transactions.to_string()),
-            ("scores consumed", format!("{} ({} twice)", self.scores, self.duplicates)),
+            (
+                "scores consumed",
+                format!("{} ({} twice)", self.scores, self.duplicates),
+            ),
             ("models trained while streaming", self.models.to_string()),
             ("scored by a model", self.scored_by_a_model.to_string()),
             ("AUC ROC of those", number(self.auc_roc)),
             ("average precision of those", number(self.average_precision)),
-            ("throughput at full speed", format!("{:.0} transactions/s", self.throughput_per_s)),
-            ("latency at the live rate", format!("p50 {} ms, p99 {} ms", ms(self.latency_ms.p50), ms(self.latency_ms.p99))),
+            (
+                "throughput at full speed",
+                self.throughput_per_s
+                    .map_or_else(|| "–".to_owned(), |x| format!("{x:.0} transactions/s")),
+            ),
+            (
+                "latency at the live rate",
+                format!(
+                    "p50 {} ms, p99 {} ms",
+                    ms(self.latency_ms.p50),
+                    ms(self.latency_ms.p99)
+                ),
+            ),
         ];
         for (name, value) in rows {
             let _ = writeln!(text, "{name:32} {value}");
         }
         let folder = folder.display();
-        let _ = writeln!(text, "\nThe tables (Delta) are in {folder}/lake/tables, the models in {folder}/lake/models,");
+        let _ = writeln!(
+            text,
+            "\nThe tables (Delta) are in {folder}/lake/tables, the models in {folder}/lake/models,"
+        );
         let _ = writeln!(text, "this summary in {folder}/summary.json.");
         text
     }

@@ -43,10 +43,17 @@ pub(super) fn open(
     interval: Interval,
 ) -> anyhow::Result<(u64, Events)> {
     let table = Table::open(input)?.select(&mapping.columns());
-    let missing: Vec<&str> =
-        mapping.columns().into_iter().filter(|c| table.schema().field_with_name(c).is_err()).collect();
+    let missing: Vec<&str> = mapping
+        .columns()
+        .into_iter()
+        .filter(|c| table.schema().field_with_name(c).is_err())
+        .collect();
     if !missing.is_empty() {
-        return Err(anyhow!("{}: the mapping's columns {} are not there", input.display(), missing.join(", ")));
+        return Err(anyhow!(
+            "{}: the mapping's columns {} are not there",
+            input.display(),
+            missing.join(", ")
+        ));
     }
     let (count, in_order) = survey(&table, mapping, interval)?;
     let transactions = transactions(&table, mapping.clone(), max_amount);
@@ -57,7 +64,11 @@ pub(super) fn open(
         all.sort_by(|a, b| (a.at_us, &a.id).cmp(&(b.at_us, &b.id)));
         Box::new(all.into_iter().map(Ok))
     };
-    let merged = Merge { transactions: transactions.peekable(), labels: BinaryHeap::new(), interval };
+    let merged = Merge {
+        transactions: transactions.peekable(),
+        labels: BinaryHeap::new(),
+        interval,
+    };
     Ok((count, Box::new(merged)))
 }
 
@@ -84,7 +95,11 @@ struct Read {
     label: Option<Label>,
 }
 
-fn transactions(table: &Table, mapping: Mapping, max_amount: i64) -> impl Iterator<Item = anyhow::Result<Read>> + use<> {
+fn transactions(
+    table: &Table,
+    mapping: Mapping,
+    max_amount: i64,
+) -> impl Iterator<Item = anyhow::Result<Read>> + use<> {
     let mut number = 0_u64;
     table.batches().flat_map(move |batch| {
         let read = |batch| -> anyhow::Result<Vec<Read>> {
@@ -94,10 +109,17 @@ fn transactions(table: &Table, mapping: Mapping, max_amount: i64) -> impl Iterat
                 number += 1;
                 let transaction = mapping.transaction(&row, max_amount);
                 let label = mapping.label(&row);
-                let transaction = transaction.map_err(said).with_context(|| format!("row {number}"))?;
+                let transaction = transaction
+                    .map_err(said)
+                    .with_context(|| format!("row {number}"))?;
                 let label = label.map_err(said).with_context(|| format!("row {number}"))?;
                 let (at_us, id) = (transaction.event_time_us, transaction.transaction_id.clone());
-                reads.push(Read { at_us, id, event: Event::Transaction(transaction), label });
+                reads.push(Read {
+                    at_us,
+                    id,
+                    event: Event::Transaction(transaction),
+                    label,
+                });
             }
             Ok(reads)
         };
@@ -155,12 +177,23 @@ impl<I: Iterator<Item = anyhow::Result<Read>>> Merge<I> {
             Some(Err(_)) => i64::MIN,
             None => i64::MAX,
         };
-        if let Some(Reverse(Known(label))) = self.labels.peek_mut().filter(|l| l.0.0.known_at_us <= next_us).map(std::collections::binary_heap::PeekMut::pop) {
-            return Some(Ok(Timed { at_us: label.known_at_us, event: Event::Label(label) }));
+        if let Some(Reverse(Known(label))) = self
+            .labels
+            .peek_mut()
+            .filter(|l| l.0.0.known_at_us <= next_us)
+            .map(std::collections::binary_heap::PeekMut::pop)
+        {
+            return Some(Ok(Timed {
+                at_us: label.known_at_us,
+                event: Event::Label(label),
+            }));
         }
         Some(self.transactions.next()?.map(|read| {
             self.labels.extend(read.label.map(|label| Reverse(Known(label))));
-            Timed { at_us: read.at_us, event: read.event }
+            Timed {
+                at_us: read.at_us,
+                event: read.event,
+            }
         }))
     }
 }
@@ -205,12 +238,18 @@ mod tests {
         events.map(|timed| second(&timed.expect("reads"))).collect()
     }
 
-    const ALL: Interval = Interval { from_us: i64::MIN, to_us: i64::MAX };
+    const ALL: Interval = Interval {
+        from_us: i64::MIN,
+        to_us: i64::MAX,
+    };
 
     #[test]
     fn labels_come_when_they_become_known_and_before_transactions_of_the_same_time() {
         let rows = "a,1,5,1\nb,11,5,0\nc,12,5,1\n";
-        assert_eq!(events(ALL, rows), [(1, false), (11, true), (11, false), (12, false), (22, true)]);
+        assert_eq!(
+            events(ALL, rows),
+            [(1, false), (11, true), (11, false), (12, false), (22, true)]
+        );
     }
 
     #[test]
@@ -221,7 +260,25 @@ mod tests {
     #[test]
     fn an_interval_goes_by_the_time_a_label_becomes_known() {
         let rows = "a,1,5,1\nb,11,5,0\n";
-        assert_eq!(events(Interval { from_us: 5_000_000, to_us: 11_000_001 }, rows), [(11, true), (11, false)]);
-        assert_eq!(events(Interval { from_us: 0, to_us: 5_000_000 }, rows), [(1, false)]);
+        assert_eq!(
+            events(
+                Interval {
+                    from_us: 5_000_000,
+                    to_us: 11_000_001
+                },
+                rows
+            ),
+            [(11, true), (11, false)]
+        );
+        assert_eq!(
+            events(
+                Interval {
+                    from_us: 0,
+                    to_us: 5_000_000
+                },
+                rows
+            ),
+            [(1, false)]
+        );
     }
 }

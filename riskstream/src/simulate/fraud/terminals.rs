@@ -6,8 +6,10 @@ use super::{
 };
 use crate::simulate::purchase::{Channel, MINUTE_MS};
 
-/// Share of the purchases at a manipulated terminal whose card is abused.
+/// Share of the purchases at a manipulated terminal whose card is abused, where it has few visits.
 const ABUSED: f64 = 0.8;
+/// Cards that a gang can abuse a day.
+const CARDS_PER_DAY: f64 = 6.0;
 /// For how many days a terminal stays manipulated: from, to.
 const DAYS: (usize, usize) = (18, 40);
 /// Share of the abuse that goes through the terminal itself, rather than one of the gang's own choice.
@@ -16,6 +18,8 @@ const AT_ITSELF: f64 = 0.8;
 /// A terminal in a gang's hands.
 pub(super) struct Manipulated {
     last_day: u32,
+    /// Share of its purchases whose card is abused.
+    share: f64,
     /// Where else the gang turns cards into money.
     outlet: u32,
     /// What it was expected to bring, less what it has brought.
@@ -26,21 +30,26 @@ impl Fraudsters {
     /// Has a terminal manipulated and returns how many transactions that is expected to bring.
     #[expect(clippy::cast_precision_loss, reason = "the visits of a day")]
     pub(super) fn manipulate(&mut self, dice: &mut Dice, scene: &Scene<'_>) -> f64 {
-        let standing =
-            |p: &&Purchase| p.channel != Channel::Online && !self.manipulated.contains_key(&p.terminal);
-        let Some(at) = (0..20).map(|_| scene.any_purchase(dice)).find(standing) else {
+        let visits_of = |terminal| scene.purchases.iter().filter(|p| p.terminal == terminal).count();
+        // Where many come and go, somebody would notice.
+        let Some(terminal) = self
+            .candidates(dice, scene)
+            .into_iter()
+            .min_by_key(|&t| visits_of(t))
+        else {
             return 1.0;
         };
-        let (terminal, days) = (at.terminal, dice.count(DAYS.0, DAYS.1));
-        let visits = scene.purchases.iter().filter(|p| p.terminal == terminal).count();
-        // One that is found because of its visits had more of them today than on an ordinary day.
-        let expected = ABUSED * days as f64 * (visits as f64 * 0.7);
+        let (visits, days) = (visits_of(terminal) as f64, dice.count(DAYS.0, DAYS.1));
+        let share = ABUSED.min(CARDS_PER_DAY / visits);
+        // One with few visits today has more on an ordinary day.
+        let expected = share * days as f64 * visits * 1.3;
         let outlet = scene.any_purchase(dice).terminal;
         let last_day = scene.day.number + u32::try_from(days).unwrap_or(0);
         self.manipulated.insert(
             terminal,
             Manipulated {
                 last_day,
+                share,
                 outlet,
                 expected,
             },
@@ -48,12 +57,24 @@ impl Fraudsters {
         expected
     }
 
+    /// A few terminals with visitors that nobody has manipulated yet.
+    fn candidates(&self, dice: &mut Dice, scene: &Scene<'_>) -> Vec<u32> {
+        let free =
+            |p: &&Purchase| p.channel != Channel::Online && !self.manipulated.contains_key(&p.terminal);
+        (0..8)
+            .map(|_| scene.any_purchase(dice))
+            .filter(free)
+            .map(|p| p.terminal)
+            .take(4)
+            .collect()
+    }
+
     /// Plans the abuse of the cards that manipulated terminals have seen on a day, and gives terminals back
-    /// whose time is over.
+    /// whose time is over, or that have brought what was expected.
     pub(super) fn work_terminals(&mut self, dice: &mut Dice, scene: &Scene<'_>, customers: &mut [Customer]) {
         for seen in scene.purchases {
             if let Some(place) = self.manipulated.get_mut(&seen.terminal)
-                && dice.chance(ABUSED)
+                && dice.chance(place.share)
             {
                 place.expected -= 1.0;
                 let terminal = if dice.chance(AT_ITSELF) {
@@ -66,7 +87,7 @@ impl Fraudsters {
         }
         let owed = &mut self.owed[Scenario::Terminal as usize];
         self.manipulated.retain(|_, place| {
-            let over = place.last_day <= scene.day.number;
+            let over = place.last_day <= scene.day.number || place.expected <= 0.0;
             *owed += if over { place.expected } else { 0.0 };
             !over
         });

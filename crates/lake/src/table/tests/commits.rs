@@ -174,10 +174,11 @@ fn checkpoints_bound_what_loading_reads() {
     let folder = Folder::new();
     let mut behind = folder.table();
     let mut table = folder.table();
-    for index in 0..130 {
-        table
-            .append(&[rows([index])], &at(&format!("app{}", index % 7), index))
-            .unwrap();
+    // One id is in no commit after the checkpoint.
+    table.append(&[rows([0])], &at("early", 5)).unwrap();
+    for index in 1..130 {
+        let app_id = format!("app{}", index % 7);
+        table.append(&[rows([index])], &at(&app_id, index)).unwrap();
     }
     let log = folder.path().join("_delta_log");
     assert!(log.join("00000000000000000099.checkpoint.parquet").exists());
@@ -187,7 +188,8 @@ fn checkpoints_bound_what_loading_reads() {
     }
     let fresh = folder.table();
     assert_eq!(fresh.progress(""), table.progress(""));
-    assert_eq!(fresh.progress("").len(), 7);
+    assert_eq!(fresh.progress("").len(), 8);
+    assert_eq!(fresh.progress("early"), at("early", 5));
     assert_eq!(all_indices(&fresh), (0..130).collect::<Vec<_>>());
     // A handle from before that cannot know what it missed: it may not commit, but can catch up.
     let error = behind.append(&[rows([1_000])], &at("other", 1)).unwrap_err();

@@ -1,0 +1,16 @@
+//! Delivery under kills, in short; `chaos.rs` is the long form.
+
+use std::time::Duration;
+
+use tests::{Plan, killed_and_undisturbed};
+
+/// INV-2, INV-3, INV-5, INV-6.
+#[test]
+fn killed_workers_change_nothing() {
+    killed_and_undisturbed(&Plan {
+        customers: 60,
+        days: 40,
+        lasts: Duration::from_secs(25),
+        kills: 2,
+    });
+}
