@@ -151,7 +151,7 @@ fn read(consumer: &BaseConsumer, seen: &Mutex<Seen>, stop: &AtomicBool) -> anyho
 
 impl Seen {
     fn take(&mut self, arrival: Arrival, message: &BorrowedMessage<'_>) {
-        if self.arrivals.len() % SAMPLE == 0 {
+        if self.arrivals.len().is_multiple_of(SAMPLE) {
             let score = serde_json::from_slice::<serde_json::Value>(message.payload().unwrap_or_default());
             if let Ok(score) = score {
                 self.sampled += 1;

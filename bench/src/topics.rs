@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -18,11 +18,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Makes topics with one copy of each partition.
 pub(crate) fn create(servers: &str, names: &[String], partitions: i32) -> anyhow::Result<()> {
-    let one = TopicReplication::Fixed(1);
-    let topics: Vec<NewTopic<'_>> = names
-        .iter()
-        .map(|name| NewTopic::new(name, partitions, one))
-        .collect();
+    let new = |name| NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+    let topics: Vec<NewTopic<'_>> = names.iter().map(|name| new(name.as_str())).collect();
     check(wait_for(
         admin(servers)?.create_topics(&topics, &AdminOptions::new()),
     )?)
@@ -48,8 +45,9 @@ fn admin(servers: &str) -> anyhow::Result<AdminClient<DefaultClientContext>> {
 
 fn check(results: Vec<TopicResult>) -> anyhow::Result<()> {
     for result in results {
-        let said = result.map_err(|(topic, code)| format!("{topic}: {code}"));
-        ensure!(said.is_ok(), said.unwrap_or_else(|problem| problem));
+        if let Err((topic, code)) = result {
+            bail!("{topic}: {code}");
+        }
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What a user meets first: the configuration and the help.
 
+#![allow(clippy::unwrap_used, reason = "in a test a failure is the message")]
+
 use tests::{Cli, Output};
 
 const SECRET: &str = "the secret of this test, which nobody may see";

@@ -1,5 +1,7 @@
 //! Malformed records among good ones.
 
+#![allow(clippy::unwrap_used, reason = "in a test a failure is the message")]
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::time::Duration;

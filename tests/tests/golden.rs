@@ -1,5 +1,7 @@
 //! The window features that others have published for a card stream, made again by streaming it through Kafka.
 
+#![allow(clippy::unwrap_used, reason = "in a test a failure is the message")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};

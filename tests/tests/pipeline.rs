@@ -1,5 +1,7 @@
 //! All four workers in one process: from raw transaction to score and table.
 
+#![allow(clippy::unwrap_used, reason = "in a test a failure is the message")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;

@@ -20,6 +20,9 @@ pub enum TrainerError {
     /// Tables could not be put together.
     #[error("a training set could not be put together")]
     Arrow(#[from] arrow::error::ArrowError),
+    /// The trainer was asked to stop.
+    #[error("the training was given up")]
+    Stopped,
     /// There is too little to train on.
     #[error("{transactions} transactions with {frauds} frauds are too few to train on")]
     TooFew {
@@ -38,7 +41,7 @@ impl TrainerError {
             Self::Stream(e) => e.is_retryable(),
             Self::Lake(e) => e.is_retryable(),
             Self::Registry(e) => e.is_retryable(),
-            Self::TooFew { .. } => true,
+            Self::TooFew { .. } | Self::Stopped => true,
             Self::Model(_) | Self::Arrow(_) => false,
         }
     }

@@ -99,7 +99,8 @@ impl fmt::Display for Report {
 }
 
 /// Trains with what was known at a time (the newest one that the tables are complete up to, if none is given),
-/// publishes the bundle, and announces it as champion if it passes the gate. `alive` is called now and then.
+/// publishes the bundle, and announces it as champion if it passes the gate. `go_on` is asked after every pass over the data; where it says no, the
+/// training is given up.
 ///
 /// # Errors
 /// [`TrainerError::TooFew`] if there is too little to train on; what the lake, the network or the broker says.
@@ -107,7 +108,7 @@ pub fn train_as_of(
     settings: &Settings,
     as_of_us: Option<i64>,
     clock: &dyn Clock,
-    alive: &dyn Fn(),
+    go_on: &dyn Fn() -> bool,
 ) -> Result<Report, TrainerError> {
     let began = Instant::now();
     let newest = || Ok::<_, TrainerError>(complete_up_to(settings, &features_table(settings)?));
@@ -124,7 +125,7 @@ pub fn train_as_of(
     }
     let split = TimeSplit::last_share(&data.event_time_us, settings.section.validation_share);
     info!(as_of = time::format(as_of_us), transactions, frauds, "training");
-    let trained = fit(settings, &data, &split, (as_of_us, alive))?;
+    let trained = fit(settings, &data, &split, (as_of_us, go_on))?;
     let outcome = gate(settings, &data, &split, &trained)?;
     let version = settings.registry.publish(&trained)?.to_string();
     let validation = trained.manifest.metrics.values.clone();
@@ -149,7 +150,7 @@ fn fit(
     settings: &Settings,
     data: &Dataset,
     split: &TimeSplit,
-    (as_of_us, alive): (i64, &dyn Fn()),
+    (as_of_us, go_on): (i64, &dyn Fn() -> bool),
 ) -> Result<Bundle, TrainerError> {
     let labels: Vec<f32> = data
         .frauds
@@ -177,10 +178,17 @@ fn fit(
     };
     let trained = train(&request, &mut |epoch| {
         debug!(?epoch, "epoch");
-        alive();
-        ControlFlow::Continue(())
+        if go_on() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     })?;
-    Ok(trained.bundle)
+    if go_on() {
+        Ok(trained.bundle)
+    } else {
+        Err(TrainerError::Stopped)
+    }
 }
 
 /// Holds a challenger against the champion on the same validation rows.

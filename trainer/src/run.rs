@@ -15,7 +15,7 @@ use crate::error::TrainerError;
 use crate::job::train_as_of;
 use crate::metrics;
 
-/// Runs the trainer until it is asked to stop; a training under way is finished first.
+/// Runs the trainer until it is asked to stop; a training under way is given up.
 ///
 /// # Errors
 /// If the lake or the registry cannot be used. A training that fails is reported and not tried again before the
@@ -37,18 +37,23 @@ pub fn run(
             continue;
         }
         last_us = Some(due_us);
-        attempt(settings, due_us, clock, health);
+        let go_on = || {
+            health.progress();
+            !shutdown.is_requested()
+        };
+        attempt(settings, due_us, clock, &go_on);
     }
     Ok(())
 }
 
-fn attempt(settings: &Settings, as_of_us: i64, clock: &dyn Clock, health: &Component) {
+fn attempt(settings: &Settings, as_of_us: i64, clock: &dyn Clock, go_on: &dyn Fn() -> bool) {
     let began = Instant::now();
-    match train_as_of(settings, Some(as_of_us), clock, &|| health.progress()) {
+    match train_as_of(settings, Some(as_of_us), clock, go_on) {
         Ok(report) => {
             metrics::trained(began.elapsed().as_secs_f64(), report.is_promoted());
             info!(version = report.version, seconds = began.elapsed().as_secs(), outcome = ?report.outcome, "trained");
         }
+        Err(TrainerError::Stopped) => info!("training given up"),
         Err(TrainerError::TooFew { transactions, frauds }) => {
             info!(transactions, frauds, "too little to train on yet");
         }

@@ -99,6 +99,7 @@ fn configure(args: &DemoArgs, resolved: Resolved, servers: Option<&str>) -> anyh
     config.server.listen.set_port(0);
     config.log.filter = "warn".into();
     config.trainer.window = Duration::from_secs(14 * 86_400);
+    config.trainer.network.network.members = 1;
     config.secrets.token_key = runtime::config::Secret::new(format!(
         "{:032x}{:032x}",
         rand::random::<u128>(),
@@ -153,8 +154,8 @@ fn stream(args: &DemoArgs, resolved: &Resolved) -> anyhow::Result<Report> {
     wait(&collector, total, &shutdown)?;
 
     shutdown.request("the demo is over");
-    stack.join(&shutdown)?;
     let collected: Collected = collector.finish()?;
+    stack.join(&shutdown)?;
     let throughput = collected.throughput(trained.transactions, fast.transactions);
     report::make(
         resolved,

@@ -29,7 +29,7 @@ pub(crate) struct TrainArgs {
 pub(crate) fn run(args: &TrainArgs, resolved: &Resolved, out: &mut impl Write) -> anyhow::Result<()> {
     init_logs(&resolved.config.log)?;
     let settings = resolved.trainer(&resolved.store()?);
-    let report = trainer::train_as_of(&settings, args.as_of, &SystemClock, &|| ())?;
+    let report = trainer::train_as_of(&settings, args.as_of, &SystemClock, &|| true)?;
     match args.format {
         Format::Json => writeln!(out, "{}", serde_json::to_string(&report)?)?,
         Format::Text => write!(out, "{report}")?,

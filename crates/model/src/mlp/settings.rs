@@ -24,9 +24,9 @@ pub struct NetworkSettings {
 impl Default for NetworkSettings {
     fn default() -> Self {
         Self {
-            hidden: vec![256, 256],
+            hidden: vec![128, 64],
             max_embedding_width: 8,
-            dropout: 0.2,
+            dropout: 0.1,
             members: 3,
         }
     }
@@ -131,11 +131,11 @@ pub struct OptimiserSettings {
 impl Default for OptimiserSettings {
     fn default() -> Self {
         Self {
-            batch_rows: 1_024,
-            max_epochs: 30,
-            patience_epochs: 8,
+            batch_rows: 256,
+            max_epochs: 12,
+            patience_epochs: 4,
             stop_by: StopMetric::default(),
-            learning_rate: 2e-3,
+            learning_rate: 4e-3,
             warmup_share: 0.05,
             final_rate_share: 0.02,
             weight_decay: 1e-2,

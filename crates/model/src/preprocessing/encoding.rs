@@ -14,10 +14,10 @@ pub enum NumericEncoding {
     /// Signed logarithm, then standardised: for amounts and counts.
     SignedLog,
     /// The value's rank as a normal score, linear between knots: any distribution becomes a bell.
-    #[default]
     QuantileNormal,
     /// The normal score and, for each interval between knots, how far the value has passed through it: thresholds
     /// in a feature become linear for the first layer.
+    #[default]
     PiecewiseLinear,
 }
 

@@ -51,10 +51,12 @@ pub(super) fn make(
     let (mut scores, mut frauds) = (Vec::new(), Vec::new());
     for batch in Table::open(input)?.select(&["transaction_id", "fraud"]).batches() {
         for row in Rows::new(&batch?)?.iter() {
-            let Some(Cell::Text(id)) = row.cell("transaction_id") else {
-                continue;
+            let id = match row.cell("transaction_id") {
+                Some(Cell::Text(id)) => id.into_owned(),
+                Some(Cell::Int(id)) => id.to_string(),
+                _ => continue,
             };
-            if let Some(Some(score)) = collected.scores.get(id.as_ref()) {
+            if let Some(Some(score)) = collected.scores.get(&id) {
                 scores.push(*score);
                 let fraud = matches!(row.cell("fraud"), Some(Cell::Int(1) | Cell::Bool(true)));
                 frauds.push(f32::from(u8::from(fraud)));
@@ -86,9 +88,9 @@ fn percentile(sorted: &[i64], percent: usize) -> Option<i64> {
 }
 
 impl Report {
-    /// Every transaction has one score, and models were trained on the way.
+    /// Every transaction has one score, and some of them come from a model trained on the way.
     pub(super) fn is_complete(&self) -> bool {
-        self.scores == self.transactions && self.duplicates == 0
+        self.scores == self.transactions && self.duplicates == 0 && self.scored_by_a_model > 0
     }
 
     /// The summary for people.
