@@ -37,10 +37,11 @@ pub(crate) fn score(
         schema,
         features: &features,
         hash: schema.hash(),
+        scored_at_us,
     };
     let scores = scored.iter().enumerate();
     Ok(scores
-        .map(|(row, scored)| explained.score(settings, &facts, row, scored, scored_at_us))
+        .map(|(row, scored)| explained.score(settings, &facts, row, scored))
         .collect())
 }
 
@@ -121,17 +122,11 @@ struct Explained<'a> {
     schema: &'a FeatureSchema,
     features: &'a Rows,
     hash: String,
+    scored_at_us: i64,
 }
 
 impl Explained<'_> {
-    fn score(
-        &self,
-        settings: &Settings,
-        facts: &Facts,
-        row: usize,
-        scored: &Scored,
-        scored_at_us: i64,
-    ) -> Score {
+    fn score(&self, settings: &Settings, facts: &Facts, row: usize, scored: &Scored) -> Score {
         let thresholds = self.champion.scorer.thresholds();
         let decision = match scored.probability {
             p if p >= thresholds.decline => Decision::Decline,
@@ -153,7 +148,7 @@ impl Explained<'_> {
             model: Some(registry::CHAMPION.to_owned()),
             version: Some(self.champion.version.clone()),
             feature_schema: Some(self.hash.clone()),
-            ..facts.cold(settings, row, scored_at_us)
+            ..facts.cold(settings, row, self.scored_at_us)
         }
     }
 

@@ -54,10 +54,6 @@ impl Snapshots {
     ///
     /// # Errors
     /// What writing says. That old ones could not be pruned is logged only.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "four say which state it is, one is the state"
-    )]
     pub fn put(
         &self,
         stage: &str,

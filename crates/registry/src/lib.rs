@@ -1,6 +1,6 @@
 //! Bundles, which of them is in use, and who said so.
 //!
-//! Everything lies in one [`Store`](lake::Store), below `models/`: a folder for each version, written once and never
+//! Everything lies in one [`Store`], below `models/`: a folder for each version, written once and never
 //! changed, and `models/audit/`, an object for each announcement.
 
 mod announcement;

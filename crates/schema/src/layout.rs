@@ -100,7 +100,7 @@ impl Layout {
     /// The schema of events as ingest writes them.
     ///
     /// # Shape
-    /// The fixed columns in the order of [`column`], the label's, one text a declared entity, one number or
+    /// The fixed columns in the order of [`mod@column`], the label's, one text a declared entity, one number or
     /// text a declared attribute.
     #[must_use]
     pub fn event_schema(&self) -> SchemaRef {
