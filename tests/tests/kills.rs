@@ -8,7 +8,7 @@ use tests::{Plan, killed_and_undisturbed};
 #[test]
 fn killed_workers_change_nothing() {
     killed_and_undisturbed(&Plan {
-        customers: 60,
+        customers: 100,
         days: 40,
         lasts: Duration::from_secs(25),
         kills: 2,

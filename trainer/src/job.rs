@@ -124,6 +124,12 @@ pub fn train_as_of(
         return Err(TrainerError::TooFew { transactions, frauds });
     }
     let split = TimeSplit::last_share(&data.event_time_us, settings.section.validation_share);
+    if [&split.train, &split.validation]
+        .iter()
+        .any(|part| !part.iter().any(|row| data.frauds[*row]))
+    {
+        return Err(TrainerError::TooFew { transactions, frauds });
+    }
     info!(as_of = time::format(as_of_us), transactions, frauds, "training");
     let trained = fit(settings, &data, &split, (as_of_us, go_on))?;
     let outcome = gate(settings, &data, &split, &trained)?;
