@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check licences audit bench golden chaos test-compose clean
+.PHONY: help setup demo test check licences audit bench golden chaos quality clean
 
 # rustup's own folder, for a shell that was opened before deploy/setup installed it.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -20,7 +20,8 @@ setup: ## check what the machine needs, install what is missing where that is po
 	@deploy/setup
 
 demo: setup ## build, start Kafka, stream simulated payments through, train and score them, report (about 3 minutes after building)
-	cargo run --release --locked -p riskstream -- demo
+	cargo build --release --locked --workspace
+	$${CARGO_TARGET_DIR:-target}/release/riskstream demo
 
 test: setup ## everything that must hold: format, lints, documentation, all tests (with a real Kafka), licences of dependencies
 	cargo fmt --all --check
@@ -45,7 +46,8 @@ audit: licences ## hold the dependencies against the advisory database of RustSe
 	$(CARGO_DENY) check advisories
 
 bench: setup ## measure throughput and latency on this machine beside a chain of bare clients (bench/)
-	cargo run --release --locked -p bench
+	cargo build --release --locked --workspace
+	$${CARGO_TARGET_DIR:-target}/release/bench
 
 golden: setup ## stream the card pack in DATA=FOLDER through Kafka and compare every published window feature
 	@test -n '$(DATA)' || { echo 'usage: make golden DATA=FOLDER (the card stream pack)' >&2; exit 2; }
@@ -56,8 +58,10 @@ chaos: setup ## kill every worker at random, again and again, and compare rows a
 	cargo build --release --locked --workspace
 	cargo test --release --locked --workspace --test chaos -- --ignored --nocapture
 
-test-compose: ## bring the containers up, send 10,000 transactions, see 10,000 scores, take them down (needs Docker)
-	deploy/test-compose
+quality: setup ## train on the card stream pack in DATA=FOLDER through the pipeline, and evaluate four test weeks
+	@test -n '$(DATA)' || { echo 'usage: make quality DATA=FOLDER (the card stream pack)' >&2; exit 2; }
+	cargo build --release --locked --workspace
+	bench/quality '$(abspath $(DATA))'
 
 clean: ## remove what was built, and what demo and tests left behind
 	cargo clean
