@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use eventlog::{CatchUp, CatchUpSettings, CommitNote, NEVER_US, Pace};
 use runtime::Shutdown;
-use runtime::clock::Clock;
+use runtime::clock::{Clock, micros};
 use runtime::health::Component;
 use schema::{SourceTopic, ipc};
 use stream::{
@@ -18,7 +18,7 @@ use crate::config::Settings;
 use crate::error::IngestError;
 use crate::letters::{Letter, Letters};
 use crate::metrics;
-use crate::source::{Beginning, Outgoing, Say, Source, micros};
+use crate::source::{Beginning, Outgoing, Say, Source};
 
 /// How long a poll waits where nothing comes.
 const IDLE: Duration = Duration::from_millis(10);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use eventlog::{BatchHeader, CatchUp, CommitNote, SourceClock, Telling, Word, Writer};
+use runtime::clock::micros;
 use schema::hashing::partition_of;
 use schema::{Event, EventBuilder, Kind, Layout, Origin, SourceTopic};
 use stream::{Record, TopicPartition};
@@ -309,11 +310,6 @@ pub(crate) struct Outgoing {
     pub(crate) header: BatchHeader,
     pub(crate) rows: usize,
     pub(crate) batch: RecordBatch,
-}
-
-/// Microseconds of a duration, at most what fits.
-pub(crate) fn micros(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 const _: () = assert!(Kind::Label as u8 == 0, "labels go first among equals (R9)");

@@ -7,6 +7,7 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use lake::{Table, TimeRange};
 use model::{FeatureSchema, Rows};
+use runtime::clock::micros;
 use schema::layout::{AttributeKind, attribute_column, column};
 
 use crate::config::Settings;
@@ -158,9 +159,4 @@ fn rows(settings: &Settings, features: &Table, interval: Interval) -> Result<Rec
 fn times(batch: &RecordBatch) -> &arrow::array::TimestampMicrosecondArray {
     let column = batch.column_by_name(column::EVENT_TIME).expect("was asked for");
     column.as_primitive::<TimestampMicrosecondType>()
-}
-
-/// Microseconds of a duration.
-pub(crate) fn micros(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use lake::Table;
 use runtime::Shutdown;
-use runtime::clock::Clock;
+use runtime::clock::{Clock, micros};
 use runtime::health::Component;
 use schema::layout::progress_id;
 use tracing::{error, info};
 
 use crate::config::{Schedule, Settings};
-use crate::dataset::{features_table, micros};
+use crate::dataset::features_table;
 use crate::error::TrainerError;
 use crate::job::train_as_of;
 use crate::metrics;
@@ -28,9 +28,10 @@ pub fn run(
 ) -> Result<(), TrainerError> {
     health.ready(true);
     let mut last_us = last_training(settings)?;
+    let mut features = features_table(settings)?;
     while !shutdown.wait(settings.section.poll_interval) {
         health.progress();
-        let Some(due_us) = due(settings, clock)? else {
+        let Some(due_us) = due(settings, &mut features, clock)? else {
             continue;
         };
         if last_us.is_some_and(|last| due_us <= last) {
@@ -65,10 +66,13 @@ fn attempt(settings: &Settings, as_of_us: i64, clock: &dyn Clock, go_on: &dyn Fn
 }
 
 /// The newest time at which a training is due: the last multiple of `every`.
-fn due(settings: &Settings, clock: &dyn Clock) -> Result<Option<i64>, TrainerError> {
+fn due(settings: &Settings, features: &mut Table, clock: &dyn Clock) -> Result<Option<i64>, TrainerError> {
     let now_us = match settings.section.schedule {
         Schedule::Clock => Some(clock.now_us()),
-        Schedule::EventTime => complete_up_to(settings, &features_table(settings)?),
+        Schedule::EventTime => {
+            features.reload()?;
+            complete_up_to(settings, features)
+        }
     };
     let every_us = micros(settings.section.every).max(1);
     Ok(now_us.map(|now_us| now_us.div_euclid(every_us) * every_us))

@@ -59,7 +59,9 @@ impl Clock for ManualClock {
     }
 }
 
-fn micros(duration: Duration) -> i64 {
+/// A duration as microseconds, at most what fits.
+#[must_use]
+pub fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::Args;
 use runtime::clock::SystemClock;
-use runtime::health::{Health, Server};
+use runtime::health::{Component, Health, Server};
 use runtime::telemetry::{Metrics, init_logs};
 use runtime::{Shutdown, Worker, join_all, spawn_worker};
 use tracing::{info, warn};
@@ -102,47 +102,36 @@ impl Stack {
     pub(crate) fn start(resolved: &Resolved, workers: Workers, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let health = Health::new(SILENCE, shutdown);
         let server = Server::start(resolved.config.server.listen, health.clone(), Metrics::install()?)?;
+        let crew = Crew {
+            health: &health,
+            shutdown,
+        };
         let mut running = Vec::new();
         if workers.ingest {
             let settings = resolved.ingest()?;
-            running.push(spawn_worker(
+            running.push(crew.start(
                 "ingest",
-                &health,
-                shutdown,
-                move |component, shutdown| {
-                    again(shutdown, ingest::IngestError::is_retryable, || {
-                        ingest::run(&settings, shutdown, component, &SystemClock)
-                    })
-                },
+                ingest::IngestError::is_retryable,
+                move |component, shutdown| ingest::run(&settings, shutdown, component, &SystemClock),
             )?);
         }
         if workers.preprocess {
-            running.extend(preprocess(resolved, &health, shutdown)?);
+            running.extend(preprocess(resolved, &crew)?);
         }
         if workers.trainer {
             let settings = resolved.trainer(&resolved.store()?);
-            running.push(spawn_worker(
+            running.push(crew.start(
                 "trainer",
-                &health,
-                shutdown,
-                move |component, shutdown| {
-                    again(shutdown, trainer::TrainerError::is_retryable, || {
-                        trainer::run(&settings, shutdown, component, &SystemClock)
-                    })
-                },
+                trainer::TrainerError::is_retryable,
+                move |component, shutdown| trainer::run(&settings, shutdown, component, &SystemClock),
             )?);
         }
         if workers.scorer {
             let settings = resolved.scorer(&resolved.store()?);
-            running.push(spawn_worker(
+            running.push(crew.start(
                 "scorer",
-                &health,
-                shutdown,
-                move |component, shutdown| {
-                    again(shutdown, scorer::ScorerError::is_retryable, || {
-                        scorer::run(&settings, shutdown, component, &SystemClock)
-                    })
-                },
+                scorer::ScorerError::is_retryable,
+                move |component, shutdown| scorer::run(&settings, shutdown, component, &SystemClock),
             )?);
         }
         Ok(Self {
@@ -184,32 +173,43 @@ fn again<E: std::error::Error + 'static>(
     }
 }
 
-fn preprocess(resolved: &Resolved, health: &Health, shutdown: &Shutdown) -> anyhow::Result<Vec<Worker>> {
+fn preprocess(resolved: &Resolved, crew: &Crew<'_>) -> anyhow::Result<Vec<Worker>> {
     let store = resolved.store()?;
     let mut running = Vec::new();
     for settings in resolved.stages(&store) {
         let name = format!("stage-{}", settings.entity());
-        running.push(spawn_worker(
+        running.push(crew.start(
             &name,
-            health,
-            shutdown,
-            move |component, shutdown| {
-                again(shutdown, preprocess::PreprocessError::is_retryable, || {
-                    preprocess::stage::run(&settings, shutdown, component, &SystemClock)
-                })
-            },
+            preprocess::PreprocessError::is_retryable,
+            move |component, shutdown| preprocess::stage::run(&settings, shutdown, component, &SystemClock),
         )?);
     }
     let settings = resolved.tables(&store);
-    running.push(spawn_worker(
+    running.push(crew.start(
         "tables",
-        health,
-        shutdown,
-        move |component, shutdown| {
-            again(shutdown, preprocess::PreprocessError::is_retryable, || {
-                preprocess::tables::run(&settings, shutdown, component, &SystemClock)
-            })
-        },
+        preprocess::PreprocessError::is_retryable,
+        move |component, shutdown| preprocess::tables::run(&settings, shutdown, component, &SystemClock),
     )?);
     Ok(running)
+}
+
+/// What all workers of a process share.
+struct Crew<'a> {
+    health: &'a Health,
+    shutdown: &'a Shutdown,
+}
+
+impl Crew<'_> {
+    /// Starts a worker on a thread of its own; failures that may pass begin it again.
+    fn start<E: std::error::Error + Send + Sync + 'static>(
+        &self,
+        name: &str,
+        is_retryable: fn(&E) -> bool,
+        run: impl Fn(&Component, &Shutdown) -> Result<(), E> + Send + 'static,
+    ) -> anyhow::Result<Worker> {
+        let worker = move |component: &Component, shutdown: &Shutdown| {
+            again(shutdown, is_retryable, || run(component, shutdown))
+        };
+        Ok(spawn_worker(name, self.health, self.shutdown, worker)?)
+    }
 }
