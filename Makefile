@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check licences audit bench golden chaos quality clean
+.PHONY: help setup demo test check licences audit bench golden chaos quality test-compose clean
 
 # rustup's own folder, for a shell that was opened before deploy/setup installed it.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -54,14 +54,17 @@ golden: setup ## stream the card pack in DATA=FOLDER through Kafka and compare e
 	cargo build --release --locked --workspace
 	GOLDEN_DATA='$(abspath $(DATA))' cargo test --release --locked --workspace --test golden -- --ignored --nocapture
 
-chaos: setup ## kill every worker at random, again and again, and compare rows and scores with an undisturbed run
+chaos: setup ## kill every worker at random, again and again, and compare with an undisturbed run; DATA=FOLDER takes the card pack
 	cargo build --release --locked --workspace
-	cargo test --release --locked --workspace --test chaos -- --ignored --nocapture
+	CHAOS_DATA='$(if $(DATA),$(abspath $(DATA)))' cargo test --release --locked --workspace --test chaos -- --ignored --nocapture
 
 quality: setup ## train on the card stream pack in DATA=FOLDER through the pipeline, and evaluate four test weeks
 	@test -n '$(DATA)' || { echo 'usage: make quality DATA=FOLDER (the card stream pack)' >&2; exit 2; }
 	cargo build --release --locked --workspace
 	bench/quality '$(abspath $(DATA))'
+
+test-compose: ## build the image, bring the compose stack up, send 10,000 transactions through, take it down (needs Docker)
+	tests/compose
 
 clean: ## remove what was built, and what demo and tests left behind
 	cargo clean
