@@ -27,6 +27,8 @@ pub(crate) struct Champion {
 pub(crate) struct Champions {
     consumer: Consumer,
     current: Option<Champion>,
+    /// When the newest announcement was made: one that was told late, or again, changes nothing.
+    announced_us: i64,
 }
 
 impl Champions {
@@ -38,6 +40,7 @@ impl Champions {
         let mut champions = Self {
             consumer,
             current: None,
+            announced_us: i64::MIN,
         };
         let mut newest = None;
         let deadline = std::time::Instant::now() + FIRST_LOOK;
@@ -83,7 +86,10 @@ impl Champions {
 
     /// Puts the announced model in use; one that cannot be used changes nothing.
     fn swap(&mut self, settings: &Settings, announcement: Option<Announcement>) {
-        let Some(announcement) = announcement else { return };
+        let Some(announcement) = announcement.filter(|a| a.at_us > self.announced_us) else {
+            return;
+        };
+        self.announced_us = announcement.at_us;
         if self
             .current
             .as_ref()

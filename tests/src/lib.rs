@@ -6,6 +6,7 @@
 mod chance;
 mod cli;
 mod logs;
+mod pack;
 mod pipeline;
 mod tables;
 mod topics;
@@ -13,10 +14,11 @@ mod trial;
 
 pub use chance::Chance;
 pub use cli::{Cli, Output};
+pub use pack::{handbook, pack_file};
 pub use pipeline::{Pipeline, Worker};
 pub use tables::{count_rows, read_table};
 pub use topics::{copy_record, read_topic};
-pub use trial::{Plan, compare, killed_and_undisturbed};
+pub use trial::{Plan, Stream, killed_and_undisturbed};
 
 /// A parameter of a test that the environment may give.
 #[must_use]

@@ -36,6 +36,8 @@ pub enum Worker {
     Preprocess,
     /// Scores.
     Scorer,
+    /// Trains.
+    Trainer,
 }
 
 impl Worker {
@@ -47,6 +49,7 @@ impl Worker {
             Self::Ingest => "ingest",
             Self::Preprocess => "preprocess",
             Self::Scorer => "scorer",
+            Self::Trainer => "trainer",
         }
     }
 }
@@ -271,7 +274,13 @@ impl Pipeline {
     }
 
     fn logs(&self) -> String {
-        let workers = [Worker::Up, Worker::Ingest, Worker::Preprocess, Worker::Scorer];
+        let workers = [
+            Worker::Up,
+            Worker::Ingest,
+            Worker::Preprocess,
+            Worker::Scorer,
+            Worker::Trainer,
+        ];
         workers
             .map(|worker| logs::tail(self.folder.path(), worker.name()))
             .join("\n")

@@ -1,51 +1,107 @@
 //! The same stream twice, once undisturbed and once with workers killed: what comes out must be the same.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::hash::{Hash, Hasher};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use schema::time;
 use serde_json::Value;
 use stream::{Outgoing, Producer, ProducerOptions, Record};
 use testkit::wait_until;
 
 use crate::pipeline::{Pipeline, Worker};
-use crate::{Chance, copy_record, count_rows, read_topic, say};
+use crate::{Chance, copy_record, count_rows, handbook, pack_file, read_topic, say};
 
-const PATIENCE: Duration = Duration::from_secs(180);
 /// The workers that are killed.
-const WORKERS: [Worker; 3] = [Worker::Ingest, Worker::Preprocess, Worker::Scorer];
-/// A small network, soon trained: what is shown does not depend on how good it is.
+const WORKERS: [Worker; 4] = [
+    Worker::Ingest,
+    Worker::Preprocess,
+    Worker::Scorer,
+    Worker::Trainer,
+];
+/// Everywhere: a network that is soon trained, since what is shown does not depend on how good it is; and a gate that
+/// lets no second model through, since both runs have to score with the same.
 ///
-/// The stream is shorter than its event times by far, and labels are rare in it: that no more of them comes for a
-/// moment must not pass as the end of history.
-const SETTINGS: [(&str, &str); 7] = [
-    ("ingest.order.silence", "8s"),
+/// The stream is shorter than its event times by far: that no more of a topic comes for a moment, of labels above all,
+/// must not pass as the end of history.
+const SETTINGS: [(&str, &str); 3] = [
+    ("ingest.order.silence", "10s"),
+    ("trainer.gate_tolerance", "-1"),
+    ("trainer.network.optimiser.max_epochs", "2"),
+];
+/// A short stream has few frauds.
+const SIMULATED: [(&str, &str); 5] = [
     ("trainer.min_transactions", "200"),
     ("trainer.min_frauds", "3"),
-    ("trainer.network.optimiser.max_epochs", "2"),
     ("trainer.window", "60d"),
     ("trainer.validation_share", "0.5"),
     ("trainer.label_delay", "1d"),
 ];
+/// The state of a long one is not small, and neither is what a killed worker has to catch up with.
+const PACK: [(&str, &str); 1] = [("preprocess.snapshot_interval", "5s")];
+/// 2025-01-01, where simulations start.
+const START_US: i64 = 1_735_689_600_000_000;
+const DAY_US: i64 = 86_400_000_000;
+
+/// What is streamed.
+#[derive(Clone, Debug)]
+pub enum Stream {
+    /// A simulation.
+    Simulated {
+        /// Cards in use.
+        customers: u32,
+        /// Days simulated.
+        days: u32,
+    },
+    /// The pack of the card stream, in a folder.
+    Pack(PathBuf),
+}
+
+impl Stream {
+    fn pipeline(&self, name: &str) -> Pipeline {
+        let (config, own) = match self {
+            Self::Simulated { .. } => (None, &SIMULATED[..]),
+            Self::Pack(_) => (Some(handbook()), &PACK[..]),
+        };
+        Pipeline::with_config(name, config.as_deref(), &[&SETTINGS[..], own].concat())
+    }
+
+    /// Puts it on the topics; how many transactions and labels.
+    fn produce(&self, pipeline: &Pipeline) -> (usize, usize) {
+        match self {
+            Self::Simulated { customers, days } => {
+                pipeline.produce(&pipeline.simulate(*customers, *days), &[])
+            }
+            Self::Pack(folder) => {
+                pipeline.produce(&pack_file(folder, "raw_stream"), &["--mapping", "handbook"])
+            }
+        }
+    }
+
+    /// When the model is made that scores: early enough that trainings are due while the stream goes on.
+    fn as_of(&self) -> String {
+        match self {
+            Self::Simulated { days, .. } => time::format(START_US + i64::from(days / 2) * DAY_US),
+            Self::Pack(_) => "2018-05-14T00:00:00Z".to_owned(),
+        }
+    }
+}
 
 /// How hard a trial is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
-    /// Cards in use.
-    pub customers: u32,
-    /// Days simulated.
-    pub days: u32,
+    /// What is streamed.
+    pub stream: Stream,
     /// How long the killed run's stream lasts.
     pub lasts: Duration,
     /// How often each worker is killed meanwhile.
     pub kills: usize,
-}
-
-/// What a run has come to.
-struct Run {
-    features: BTreeMap<String, Value>,
-    scores: BTreeMap<String, Value>,
+    /// How long anything that is waited for may take.
+    pub patience: Duration,
 }
 
 /// Runs both and compares them.
@@ -54,42 +110,47 @@ struct Run {
 /// If they differ.
 pub fn killed_and_undisturbed(plan: &Plan) {
     let mut chance = Chance::new();
-    let mut undisturbed = Pipeline::new("undisturbed", &SETTINGS);
-    let file = undisturbed.simulate(plan.customers, plan.days);
-    let (transactions, labels) = undisturbed.produce(&file, &[]);
+    let mut undisturbed = plan.stream.pipeline("undisturbed");
+    let (transactions, labels) = plan.stream.produce(&undisturbed);
     say(&format!("{transactions} transactions and {labels} labels"));
-    let version = run_undisturbed(&mut undisturbed, transactions, labels);
+    let version = run_undisturbed(&mut undisturbed, plan, (transactions, labels));
     let expected = Run::of(&undisturbed, transactions);
     expected.check(&version);
 
-    let mut killed = Pipeline::new("killed", &SETTINGS);
-    give_models(&undisturbed, &killed);
+    let mut killed = plan.stream.pipeline("killed");
+    give_models(&undisturbed, &killed, plan);
     let records = raw_records(&undisturbed);
-    run_killed(&mut killed, &undisturbed, &records, plan, &mut chance);
-    killed.wait_for("features", transactions, PATIENCE);
-    killed.wait_for("scores", transactions, PATIENCE);
+    run_killed(&mut killed, &undisturbed, records, plan, &mut chance);
+    killed.wait_for("features", transactions, plan.patience);
+    killed.wait_for("scores", transactions, plan.patience);
+    wait_until("a challenger", plan.patience, || models(&killed).len() > 1);
     killed.stop_all();
     let found = Run::of(&killed, transactions);
     compare("features", &expected.features, &found.features);
     compare("scores", &expected.scores, &found.scores);
+    for model in models(&killed) {
+        let version = model["version"].as_str().expect("a model has a version");
+        let _ = killed.cli().run(&["model", "show", version]).ok();
+    }
 }
 
-/// Reads all of history, trains on it, and scores all of it with that model; the model's version.
-fn run_undisturbed(pipeline: &mut Pipeline, transactions: usize, labels: usize) -> String {
+/// Reads all of history, trains on a part of it, and scores all of it with that model; the model's version.
+fn run_undisturbed(pipeline: &mut Pipeline, plan: &Plan, (transactions, labels): (usize, usize)) -> String {
     pipeline.start(Worker::Ingest);
     pipeline.start(Worker::Preprocess);
-    pipeline.wait_for("features", transactions, PATIENCE);
+    pipeline.wait_for("features", transactions, plan.patience);
     let lake = pipeline.lake();
-    wait_until("all rows in the table", PATIENCE, || {
+    wait_until("all rows in the table", plan.patience, || {
         count_rows(&lake, "features") == transactions && count_rows(&lake, "labels") == labels
     });
+    let as_of = plan.stream.as_of();
     let report = pipeline
         .cli()
-        .run(&["train", "--once", "--format", "json"])
+        .run(&["train", "--once", "--as-of", &as_of, "--format", "json"])
         .ok()
         .json();
     pipeline.start(Worker::Scorer);
-    pipeline.wait_for("scores", transactions, PATIENCE);
+    pipeline.wait_for("scores", transactions, plan.patience);
     pipeline.stop_all();
     report["version"]
         .as_str()
@@ -97,8 +158,17 @@ fn run_undisturbed(pipeline: &mut Pipeline, transactions: usize, labels: usize) 
         .to_owned()
 }
 
+/// The models that are there; each command on one checks it against its hashes.
+fn models(pipeline: &Pipeline) -> Vec<Value> {
+    pipeline
+        .cli()
+        .run(&["model", "list", "--format", "json"])
+        .ok()
+        .lines()
+}
+
 /// The same models, announced in the same words.
-fn give_models(from: &Pipeline, to: &Pipeline) {
+fn give_models(from: &Pipeline, to: &Pipeline, plan: &Plan) {
     copy_folder(&from.lake().join("models"), &to.lake().join("models"));
     let mut producer = Producer::new(&to.kafka(), ProducerOptions::default()).expect("a producer");
     for record in read_topic(&from.kafka(), &from.topic("models")) {
@@ -109,7 +179,7 @@ fn give_models(from: &Pipeline, to: &Pipeline) {
             })
             .expect("it is sent");
     }
-    producer.flush(PATIENCE).expect("the broker acknowledges");
+    producer.flush(plan.patience).expect("the broker acknowledges");
 }
 
 fn outgoing(record: &Record) -> Outgoing<'_> {
@@ -159,7 +229,7 @@ fn raw_records(pipeline: &Pipeline) -> Vec<Record> {
 fn run_killed(
     pipeline: &mut Pipeline,
     from: &Pipeline,
-    records: &[Record],
+    records: Vec<Record>,
     plan: &Plan,
     chance: &mut Chance,
 ) {
@@ -169,9 +239,9 @@ fn run_killed(
     let topics = [pipeline.topic("transactions"), pipeline.topic("labels")];
     let labels = from.topic("labels");
     let began = Instant::now();
+    let pace = plan.lasts.as_secs_f64() / records.len().max(1) as f64;
     for (nth, record) in records.iter().enumerate() {
-        let share = u32::try_from(nth).expect("few records");
-        let due = plan.lasts * share / u32::try_from(records.len()).expect("few records");
+        let due = Duration::from_secs_f64(pace * nth as f64);
         // The rate of the stream, not a wait for anything.
         std::thread::sleep(due.saturating_sub(began.elapsed()));
         copy_record(
@@ -189,7 +259,7 @@ fn run_killed(
             pipeline.start(worker);
         }
     }
-    producer.flush(PATIENCE).expect("the broker acknowledges");
+    producer.flush(plan.patience).expect("the broker acknowledges");
 }
 
 /// At which record of the stream which workers are killed: each at a random place of each part of the stream, so that
@@ -206,70 +276,117 @@ fn kills(plan: &Plan, records: usize, chance: &mut Chance) -> BTreeMap<usize, Ve
     kills
 }
 
+/// What a run has come to.
+struct Run {
+    features: Rows,
+    scores: Rows,
+}
+
 impl Run {
     fn of(pipeline: &Pipeline, transactions: usize) -> Self {
-        let features = by_transaction(pipeline.consume("features"));
-        let mut scores = by_transaction(pipeline.consume("scores"));
-        for score in scores.values_mut() {
-            // When it was scored may differ, and the raw topic of the other run has another name.
-            score["scored_at"] = Value::Null;
-            score["source"]["topic"] = Value::Null;
-        }
-        assert_eq!(features.len(), transactions, "a feature row for each transaction");
-        assert_eq!(scores.len(), transactions, "a score for each transaction");
-        Self { features, scores }
+        let run = Self {
+            features: Rows::read(pipeline, "features"),
+            scores: Rows::read(pipeline, "scores"),
+        };
+        assert_eq!(
+            run.features.digests.len(),
+            transactions,
+            "a feature row for each transaction"
+        );
+        assert_eq!(
+            run.scores.digests.len(),
+            transactions,
+            "a score for each transaction"
+        );
+        run
     }
 
     /// Every score names the bundle that made it (INV-6), and no row came out of turn.
     fn check(&self, version: &str) {
-        for score in self.scores.values() {
+        for score in self.scores.lines() {
             assert_eq!(score["version"], version, "{score}");
             assert!(score["score"].is_number(), "{score}");
         }
-        let late = self.features.values().filter(|row| row["late"] == true).count();
+        let late = self.features.lines().filter(|row| row["late"] == true).count();
         assert_eq!(late, 0, "rows that came out of turn in an undisturbed run");
     }
 }
 
-/// Rows or scores by their transaction, each of which must be there once.
-fn by_transaction(values: Vec<Value>) -> BTreeMap<String, Value> {
-    let mut found = BTreeMap::new();
-    for value in values {
-        let id = value["transaction_id"]
-            .as_str()
-            .unwrap_or_else(|| panic!("no identifier: {value}"))
-            .to_owned();
-        assert!(!found.contains_key(&id), "{id} is there twice");
-        found.insert(id, value);
-    }
-    found
+/// Rows or scores by their transaction, each of which must be there once. Millions of them are not held in memory, but
+/// a digest of each.
+struct Rows {
+    file: PathBuf,
+    digests: BTreeMap<String, u64>,
 }
 
-/// Compares two runs row by row.
-///
-/// # Panics
-/// With the first rows that differ.
-pub fn compare(what: &str, expected: &BTreeMap<String, Value>, found: &BTreeMap<String, Value>) {
-    let differing: Vec<&String> = expected
+impl Rows {
+    fn read(pipeline: &Pipeline, topic: &str) -> Self {
+        let mut rows = Self {
+            file: pipeline.path(&format!("{topic}.ndjson")),
+            digests: BTreeMap::new(),
+        };
+        let output = rows.file.to_str().expect("a path that is text");
+        let command = [
+            "consume",
+            "--topic",
+            topic,
+            "--until-caught-up",
+            "--output",
+            output,
+        ];
+        let _ = pipeline.cli().run(&command).ok();
+        for row in rows.lines() {
+            let mut hasher = DefaultHasher::new();
+            row.to_string().hash(&mut hasher);
+            let id = id_of(&row);
+            let before = rows.digests.insert(id.clone(), hasher.finish());
+            assert!(before.is_none(), "{id} is there twice in {topic}");
+        }
+        rows
+    }
+
+    /// All of them, without what may differ between runs: when a row was scored, and the name of the raw topic.
+    fn lines(&self) -> impl Iterator<Item = Value> + use<> {
+        let file = File::open(&self.file).expect("the file is there");
+        BufReader::new(file).lines().map(|line| {
+            let line = line.expect("the file can be read");
+            let mut row: Value = serde_json::from_str(&line).expect("JSON");
+            for changing in ["/scored_at", "/source/topic"] {
+                if let Some(value) = row.pointer_mut(changing) {
+                    *value = Value::Null;
+                }
+            }
+            row
+        })
+    }
+}
+
+fn id_of(row: &Value) -> String {
+    let id = row["transaction_id"].as_str();
+    id.unwrap_or_else(|| panic!("no identifier: {row}")).to_owned()
+}
+
+/// Compares two runs row by row; fails with the first rows that differ.
+fn compare(what: &str, expected: &Rows, found: &Rows) {
+    let differing: BTreeSet<&String> = expected
+        .digests
         .keys()
-        .filter(|id| expected.get(*id) != found.get(*id))
+        .chain(found.digests.keys())
+        .filter(|id| expected.digests.get(*id) != found.digests.get(*id))
         .collect();
-    let extra: Vec<&String> = found.keys().filter(|id| !expected.contains_key(*id)).collect();
-    let show = |id: &&&String| {
-        format!(
-            "undisturbed {:?}\n     killed {:?}",
-            expected.get(**id),
-            found.get(**id)
-        )
-    };
-    let shown: Vec<String> = differing.iter().take(3).map(|id| show(&id)).collect();
+    let shown: BTreeSet<&String> = differing.iter().take(3).copied().collect();
+    for (run, rows) in [("undisturbed", expected), ("killed", found)] {
+        if !shown.is_empty() {
+            rows.lines()
+                .filter(|row| shown.contains(&id_of(row)))
+                .for_each(|row| say(&format!("{run}: {row}")));
+        }
+    }
+    let rows = expected.digests.len();
     assert!(
-        differing.is_empty() && extra.is_empty(),
-        "of {} {what} {} differ and {} are too many:\n{}",
-        expected.len(),
-        differing.len(),
-        extra.len(),
-        shown.join("\n")
+        differing.is_empty(),
+        "of {rows} {what} {} differ, see above",
+        differing.len()
     );
-    say(&format!("{} {what} are the same, row by row", expected.len()));
+    say(&format!("{rows} {what} are the same, row by row"));
 }

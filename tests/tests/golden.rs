@@ -4,14 +4,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use tests::{Pipeline, Worker, count_rows, parameter, read_table, say};
+use tests::{Pipeline, Worker, count_rows, handbook, pack_file, parameter, read_table, say};
 
 /// How long a million and a half transactions may take, on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(3_600);
@@ -30,10 +30,9 @@ fn published_windows_are_reproduced() {
         say("skipped: GOLDEN_DATA does not name the folder of the card stream pack");
         return;
     };
-    let raw = find(Path::new(&folder), "raw_stream");
-    let reference = find(Path::new(&folder), "features");
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/handbook.toml");
-    let mut pipeline = Pipeline::with_config("golden", Some(&config), &[("topics.partitions", "4")]);
+    let raw = pack_file(Path::new(&folder), "raw_stream");
+    let reference = pack_file(Path::new(&folder), "features");
+    let mut pipeline = Pipeline::with_config("golden", Some(&handbook()), &[("topics.partitions", "4")]);
     pipeline.start(Worker::Ingest);
     pipeline.start(Worker::Preprocess);
     let began = Instant::now();
@@ -49,16 +48,6 @@ fn published_windows_are_reproduced() {
         began.elapsed()
     ));
     compare(&pipeline.lake(), &raw, &reference);
-}
-
-fn find(folder: &Path, prefix: &str) -> PathBuf {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    let named = |path: &PathBuf| {
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        name.starts_with(prefix) && name.ends_with(".parquet")
-    };
-    let found = entries.map(|entry| entry.unwrap().path()).find(named);
-    found.unwrap_or_else(|| panic!("{} has no {prefix}*.parquet", folder.display()))
 }
 
 fn wait_for_rows(pipeline: &mut Pipeline, rows: usize, began: Instant) {

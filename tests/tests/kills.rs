@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use tests::{Plan, killed_and_undisturbed};
+use tests::{Plan, Stream, killed_and_undisturbed};
 
 /// INV-2, INV-3, INV-5, INV-6.
 #[test]
 fn killed_workers_change_nothing() {
     killed_and_undisturbed(&Plan {
-        customers: 100,
-        days: 40,
+        stream: Stream::Simulated {
+            customers: 100,
+            days: 40,
+        },
         lasts: Duration::from_secs(25),
         kills: 2,
+        patience: Duration::from_secs(180),
     });
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use model::dataset::TimeSplit;
 use model::metrics::{Measures, average_precision};
 use model::{Bundle, Provenance, Scorer, TrainingRequest, train};
-use registry::{Announcement, CHAMPION};
+use registry::{Announcement, CHALLENGER, CHAMPION};
 use runtime::clock::Clock;
 use schema::time;
 use serde::Serialize;
@@ -99,8 +99,8 @@ impl fmt::Display for Report {
 }
 
 /// Trains with what was known at a time (the newest one that the tables are complete up to, if none is given),
-/// publishes the bundle, and announces it as champion if it passes the gate. `go_on` is asked after every pass over the data; where it says no, the
-/// training is given up.
+/// publishes the bundle, and announces it: as champion if it passes the gate, as challenger if not. `go_on` is asked
+/// after every pass over the data; where it says no, the training is given up.
 ///
 /// # Errors
 /// [`TrainerError::TooFew`] if there is too little to train on; what the lake, the network or the broker says.
@@ -146,9 +146,7 @@ pub fn train_as_of(
         outcome,
         seconds: began.elapsed().as_secs_f64(),
     };
-    if report.is_promoted() {
-        announce(settings, &report, clock.now_us())?;
-    }
+    decide(settings, &report, clock.now_us())?;
     Ok(report)
 }
 
@@ -234,8 +232,9 @@ fn gate(
     }
 }
 
-/// Makes a bundle champion: in the audit trail first, then on the topic that scorers follow.
-fn announce(settings: &Settings, report: &Report, now_us: i64) -> Result<(), TrainerError> {
+/// What the gate has decided: champion or challenger. The audit trail has it first: a training whose trail is missing
+/// counts as one that never was.
+fn decide(settings: &Settings, report: &Report, now_us: i64) -> Result<(), TrainerError> {
     let why = match report.outcome {
         Outcome::First => "the first model for these features".to_owned(),
         Outcome::Promoted { champion } | Outcome::Kept { champion } => {
@@ -249,25 +248,49 @@ fn announce(settings: &Settings, report: &Report, now_us: i64) -> Result<(), Tra
             )
         }
     };
+    let alias = if report.is_promoted() {
+        CHAMPION
+    } else {
+        CHALLENGER
+    };
     let announcement = Announcement {
-        alias: CHAMPION.to_owned(),
+        alias: alias.to_owned(),
         version: report.version.clone(),
         by: "trainer".to_owned(),
         at_us: now_us,
         why,
     };
     settings.registry.announce(&announcement)?;
+    tell(settings, &[announcement])
+}
+
+/// Tells the topic once more what the audit trail says: a trainer that was killed between the two has not.
+pub(crate) fn tell_again(settings: &Settings) -> Result<(), TrainerError> {
+    let mut current = Vec::new();
+    for alias in [CHAMPION, CHALLENGER] {
+        current.extend(settings.registry.current(alias)?);
+    }
+    if current.is_empty() {
+        return Ok(());
+    }
+    tell(settings, &current)
+}
+
+/// Puts announcements on the topic that scorers follow.
+fn tell(settings: &Settings, announcements: &[Announcement]) -> Result<(), TrainerError> {
     let mut producer = Producer::new(&settings.kafka, ProducerOptions::default())?;
-    producer.send(Outgoing {
-        topic: &settings.models_topic,
-        partition: Some(0),
-        key: Some(CHAMPION.as_bytes()),
-        payload: Some(
-            &serde_json::to_vec(&announcement).expect("an announcement is plain texts and numbers"),
-        ),
-        headers: &[],
-        timestamp_us: None,
-    })?;
+    for announcement in announcements {
+        producer.send(Outgoing {
+            topic: &settings.models_topic,
+            partition: Some(0),
+            key: Some(announcement.alias.as_bytes()),
+            payload: Some(
+                &serde_json::to_vec(announcement).expect("an announcement is plain texts and numbers"),
+            ),
+            headers: &[],
+            timestamp_us: None,
+        })?;
+    }
     producer.flush(ANNOUNCE)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The schedule: when a training is due, train; whatever comes of it, go on.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use lake::Table;
@@ -12,7 +13,7 @@ use tracing::{error, info};
 use crate::config::{Schedule, Settings};
 use crate::dataset::features_table;
 use crate::error::TrainerError;
-use crate::job::train_as_of;
+use crate::job::{tell_again, train_as_of};
 use crate::metrics;
 
 /// Runs the trainer until it is asked to stop; a training under way is given up.
@@ -26,6 +27,7 @@ pub fn run(
     health: &Component,
     clock: &dyn Clock,
 ) -> Result<(), TrainerError> {
+    tell_again(settings)?;
     health.ready(true);
     let mut last_us = last_training(settings)?;
     let mut features = features_table(settings)?;
@@ -86,12 +88,17 @@ pub(crate) fn complete_up_to(settings: &Settings, features: &Table) -> Option<i6
     watermarks.collect::<Option<Vec<_>>>()?.into_iter().min().copied()
 }
 
-/// When the newest model was trained, by its lineage.
+/// When the newest model was trained that the gate has decided on. One without a decision was cut short: it is trained
+/// again, to the same bundle.
 fn last_training(settings: &Settings) -> Result<Option<i64>, TrainerError> {
-    Ok(settings
-        .registry
-        .list()?
-        .into_iter()
+    let audit = settings.registry.audit()?;
+    let decided: BTreeSet<&str> = audit
+        .iter()
+        .map(|announcement| announcement.version.as_str())
+        .collect();
+    let models = settings.registry.list()?.into_iter();
+    Ok(models
+        .filter(|model| decided.contains(model.version.as_str()))
         .map(|model| model.created_at_us)
         .max())
 }
