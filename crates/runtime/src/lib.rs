@@ -12,7 +12,7 @@ pub mod worker;
 
 pub use error::Error;
 pub use shutdown::Shutdown;
-pub use worker::{Worker, join_all, spawn_worker};
+pub use worker::{Worker, give_way, join_all, spawn_worker};
 
 /// A result of this library.
 pub type Result<T> = std::result::Result<T, Error>;

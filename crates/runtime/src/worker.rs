@@ -21,6 +21,18 @@ pub struct Worker {
     thread: JoinHandle<()>,
 }
 
+/// How much the calling thread, and those it starts from now on, give way to others (as `nice` has it).
+const GIVE_WAY: i32 = 10;
+
+/// Lets other threads go first from now on: for work that has time, beside work that has none. Threads that the calling
+/// one starts later do the same.
+pub fn give_way() {
+    // On Linux the priority is a thread's own.
+    if let Err(error) = rustix::process::setpriority_process(None, GIVE_WAY) {
+        tracing::warn!(%error, "the priority of a thread could not be lowered");
+    }
+}
+
 /// Starts a worker on a thread of its own name and registers it with the health of the process.
 ///
 /// If it fails or panics, its health says so and the shutdown is raised, so that the process ends rather than going on

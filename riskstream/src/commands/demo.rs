@@ -43,7 +43,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, env = "RISKSTREAM_DEMO_DAYS", default_value_t = 90)]
     days: u32,
     /// Records a second while models are trained.
-    #[arg(long, env = "RISKSTREAM_DEMO_RATE", default_value_t = 3000.0)]
+    #[arg(long, env = "RISKSTREAM_DEMO_RATE", default_value_t = 2000.0)]
     rate: f64,
     /// Records a second while latency is measured.
     #[arg(long, env = "RISKSTREAM_DEMO_LIVE_RATE", default_value_t = 1000.0)]
@@ -97,7 +97,8 @@ fn configure(args: &DemoArgs, resolved: Resolved, servers: Option<&str>) -> anyh
     }
     config.lake.location = args.folder.join("lake").display().to_string();
     config.server.listen.set_port(0);
-    config.log.filter = "warn".into();
+    // A broker that has just started says that it is not ready yet; the client asks again.
+    config.log.filter = "warn,librdkafka=error".into();
     config.trainer.window = Duration::from_secs(14 * 86_400);
     config.trainer.network.network.members = 1;
     config.secrets.token_key = runtime::config::Secret::new(format!(

@@ -123,7 +123,11 @@ impl Stack {
             running.push(crew.start(
                 "trainer",
                 trainer::TrainerError::is_retryable,
-                move |component, shutdown| trainer::run(&settings, shutdown, component, &SystemClock),
+                move |component, shutdown| {
+                    // Scores are awaited, models are not.
+                    runtime::give_way();
+                    trainer::run(&settings, shutdown, component, &SystemClock)
+                },
             )?);
         }
         if workers.scorer {
