@@ -86,6 +86,8 @@ impl Drop for Broker {
 pub(crate) fn config(servers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", servers);
+    // Batches of the chain grow from hop to hop while it catches up; topics take as much.
+    config.set("message.max.bytes", "16777216");
     config
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use schema::Reject;
 use schema::reject::headers;
-use stream::{GroupOffsets, Kafka, Outgoing, Record, TopicPartition, TransactionalProducer};
+use stream::{GroupOffsets, Kafka, Outgoing, Record, StreamError, TopicPartition, TransactionalProducer};
 use tracing::{info, warn};
 
 use crate::error::IngestError;
@@ -116,7 +116,7 @@ impl Desk {
         }
     }
 
-    fn write(&mut self, job: &Job) -> Result<(), stream::StreamError> {
+    fn write(&mut self, job: &Job) -> Result<(), StreamError> {
         if !self.writers.contains_key(&job.source) {
             let writer = self.open(&job.source)?;
             self.writers.insert(job.source.clone(), writer);
@@ -144,7 +144,7 @@ impl Desk {
         Ok(())
     }
 
-    fn open(&self, source: &TopicPartition) -> Result<Writer, stream::StreamError> {
+    fn open(&self, source: &TopicPartition) -> Result<Writer, StreamError> {
         let id = format!("{}-{}-{}", self.group, source.topic, source.partition);
         let mut producer = TransactionalProducer::new(&self.kafka, &id, TRANSACTION_TIMEOUT)?;
         producer.init()?;
@@ -156,11 +156,7 @@ impl Desk {
     }
 }
 
-fn send(
-    producer: &mut TransactionalProducer,
-    topic: &str,
-    letter: &Letter,
-) -> Result<(), stream::StreamError> {
+fn send(producer: &mut TransactionalProducer, topic: &str, letter: &Letter) -> Result<(), StreamError> {
     let Letter { record, reject } = letter;
     let partition = record.partition.to_string();
     let offset = record.offset.to_string();
@@ -179,12 +175,25 @@ fn send(
         (headers::REASON, reject.reason.code().as_bytes()),
         (headers::MESSAGE, reject.message.as_bytes()),
     ]);
-    producer.send(Outgoing {
+    let whole = Outgoing {
         topic,
         partition: None,
         key: record.key.as_deref(),
         payload: record.payload.as_deref(),
         headers: &all,
         timestamp_us: None,
-    })
+    };
+    match producer.send(whole) {
+        // Compressed it came through, and as it is it does not: it must not hold up those behind it.
+        Err(StreamError::TooLarge { .. }) => {
+            let bytes = record.payload.as_ref().map_or(0, |p| p.len()).to_string();
+            let headers = [&all[..], &[(headers::OMITTED_BYTES, bytes.as_bytes())]].concat();
+            producer.send(Outgoing {
+                payload: None,
+                headers: &headers,
+                ..whole
+            })
+        }
+        sent => sent,
+    }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use eventlog::{CatchUp, CatchUpSettings, CommitNote, NEVER_US, Pace};
+use eventlog::{CatchUp, CatchUpSettings, CommitNote, Message as Batch, NEVER_US, Pace};
 use runtime::Shutdown;
 use runtime::clock::{Clock, micros};
 use runtime::health::Component;
-use schema::{SourceTopic, ipc};
+use schema::SourceTopic;
 use stream::{
     CommitOutcome, Consumer, ConsumerOptions, Gather, Outgoing as Message, Polled, Producer, ProducerOptions,
     Record, StartOffset, StreamError, TopicPartition,
@@ -341,7 +341,7 @@ impl<'a> Worker<'a> {
         if std::mem::take(&mut self.speak_first) {
             let words: Vec<Outgoing> = self.sources.values_mut().flat_map(|s| s.words(&say)).collect();
             for out in words {
-                self.send_batch(&out)?;
+                self.send_batch(out)?;
             }
         }
         let partitions: Vec<TopicPartition> = self.sources.keys().cloned().collect();
@@ -349,11 +349,11 @@ impl<'a> Worker<'a> {
             let source = self.sources.get_mut(&partition).expect("its key was just there");
             let topic = source.topic;
             for out in source.batches(&say)? {
-                self.send_batch(&out)?;
                 if out.rows > 0 {
                     metrics::written(topic, out.rows);
                     metrics::batch(out.rows);
                 }
+                self.send_batch(out)?;
             }
             let sequence = self.producer.sent();
             self.sources
@@ -364,15 +364,17 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn send_batch(&mut self, out: &Outgoing) -> Result<(), IngestError> {
-        self.producer.send(Message {
-            topic: &self.settings.events_topic,
-            partition: Some(i32::try_from(out.target).expect("a partition's number")),
-            key: None,
-            payload: Some(&ipc::encode(&out.batch)?),
-            headers: &[(eventlog::HEADER, &out.header.to_bytes())],
-            timestamp_us: None,
-        })?;
+    fn send_batch(&mut self, out: Outgoing) -> Result<(), IngestError> {
+        for batch in Batch::encode(out.header, &out.batch)? {
+            self.producer.send(Message {
+                topic: &self.settings.events_topic,
+                partition: Some(i32::try_from(out.target).expect("a partition's number")),
+                key: None,
+                payload: Some(&batch.payload),
+                headers: &[(eventlog::HEADER, &batch.header)],
+                timestamp_us: None,
+            })?;
+        }
         Ok(())
     }
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use eventlog::BatchHeader;
+use arrow::array::RecordBatch;
+use eventlog::{BatchHeader, Message as Batch};
 use lake::Snapshots;
 use runtime::Shutdown;
 use runtime::clock::Clock;
 use runtime::health::Component;
-use schema::ipc;
 use stream::{
-    Consumer, ConsumerOptions, Gather, Outgoing as Message, Polled, Producer, ProducerOptions, Record,
-    StartOffset, TopicPartition,
+    Consumer, ConsumerOptions, Gather, Outgoing, Polled, Producer, ProducerOptions, Record, StartOffset,
+    TopicPartition,
 };
 use tracing::info;
 
@@ -187,14 +187,16 @@ impl<'a> Worker<'a> {
         }
         for (partition, owned) in &mut self.owned {
             for out in owned.state.outgoing(now_us, again)? {
-                self.producer.send(Message {
-                    topic: &self.settings.output,
-                    partition: Some(i32::try_from(out.target).expect("a partition's number")),
-                    key: None,
-                    payload: Some(&ipc::encode(&out.rows)?),
-                    headers: &[(eventlog::HEADER, &out.header.to_bytes())],
-                    timestamp_us: None,
-                })?;
+                for batch in Batch::encode(out.header, &out.rows)? {
+                    self.producer.send(Outgoing {
+                        topic: &self.settings.output,
+                        partition: Some(i32::try_from(out.target).expect("a partition's number")),
+                        key: None,
+                        payload: Some(&batch.payload),
+                        headers: &[(eventlog::HEADER, &batch.header)],
+                        timestamp_us: None,
+                    })?;
+                }
             }
             if again {
                 let (waiting, observations) = (owned.state.waiting(), owned.state.observations());
@@ -263,20 +265,12 @@ impl<'a> Worker<'a> {
 }
 
 /// A record of an internal topic: the batch's header and its rows.
-pub(crate) fn read(record: &Record) -> Result<(BatchHeader, arrow::array::RecordBatch), PreprocessError> {
-    let foreign = |what: String| PreprocessError::Foreign {
-        partition: record.partition().to_string(),
-        offset: record.offset,
-        what,
-    };
-    let header = record
-        .header(eventlog::HEADER)
-        .ok_or_else(|| foreign("it has no batch header".into()))?;
-    let header = BatchHeader::from_bytes(header).map_err(|e| foreign(e.to_string()))?;
-    let payload = record
-        .payload
-        .as_deref()
-        .ok_or_else(|| foreign("it has no payload".into()))?;
-    let rows = ipc::decode(payload).map_err(|e| foreign(e.to_string()))?;
-    Ok((header, rows))
+pub(crate) fn read(record: &Record) -> Result<(BatchHeader, RecordBatch), PreprocessError> {
+    Batch::decode(record.header(eventlog::HEADER), record.payload.as_deref()).map_err(|error| {
+        PreprocessError::Foreign {
+            partition: record.partition().to_string(),
+            offset: record.offset,
+            what: error.to_string(),
+        }
+    })
 }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
-use eventlog::{BatchHeader, Marks};
+use eventlog::{Marks, Message, MessageError};
 use runtime::Shutdown;
 use runtime::clock::Clock;
 use runtime::health::Component;
-use schema::{EventColumns, Score, ipc};
+use schema::{EventColumns, Score};
 use stream::{Consumer, ConsumerOptions, Gather, Polled, Record, StartOffset, TopicPartition};
 use tracing::info;
 
@@ -183,18 +183,14 @@ impl<'a> Worker<'a> {
 /// The rows of a record that have not been scored yet (R5).
 fn take(record: &Record, marks: &mut Marks) -> Result<RecordBatch, ScorerError> {
     let (partition, offset) = (record.partition().to_string(), record.offset);
-    let foreign = |what: String| ScorerError::Foreign {
+    let foreign = |error: MessageError| ScorerError::Foreign {
         partition: partition.clone(),
         offset,
-        what,
+        what: error.to_string(),
     };
-    let header = record
-        .header(eventlog::HEADER)
-        .ok_or_else(|| foreign("it has no batch header".into()))?;
-    let header = BatchHeader::from_bytes(header).map_err(|e| foreign(e.to_string()))?;
-    let rows =
-        ipc::decode(record.payload.as_deref().unwrap_or_default()).map_err(|e| foreign(e.to_string()))?;
-    let columns = EventColumns::of(&rows).map_err(|e| foreign(e.to_string()))?;
+    let (header, rows) =
+        Message::decode(record.header(eventlog::HEADER), record.payload.as_deref()).map_err(foreign)?;
+    let columns = EventColumns::of(&rows).map_err(|e| foreign(e.into()))?;
     let first = marks
         .take(&header.writer, header.index_before, columns.index.values())
         .map_err(|source| ScorerError::Gap {

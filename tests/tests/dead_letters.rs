@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use stream::{Outgoing, Producer, ProducerOptions, Record};
 use testkit::wait_until;
 use tests::{Pipeline, Worker, read_topic};
@@ -123,6 +125,51 @@ fn malformed_records_become_dead_letters_with_their_bytes() {
         "nothing else is scored"
     );
     each_once(&pipeline, sent);
+}
+
+/// A record that comes compressed may be larger than any that can be written: it must not hold up those behind it.
+#[test]
+fn a_record_too_large_for_a_letter_is_told_without_its_bytes() {
+    let mut pipeline = Pipeline::new("omitted", &[]);
+    let topic = pipeline.topic("transactions");
+    let payload = vec![b' '; 20 << 20];
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", pipeline.kafka().bootstrap_servers())
+        .set("message.max.bytes", "33554432")
+        .set("compression.type", "zstd")
+        .create()
+        .unwrap();
+    producer
+        .send(BaseRecord::to(&topic).partition(0).key("k").payload(&payload))
+        .map_err(|(error, _)| error)
+        .unwrap();
+    producer.flush(PATIENCE).unwrap();
+    assert_eq!(send(&pipeline, 0), malformed(0).len());
+    pipeline.start(Worker::Ingest);
+    let (kafka, letters) = (pipeline.kafka(), pipeline.topic("dead_letters"));
+    let sent = 1 + malformed(0).len();
+    wait_until("all letters", PATIENCE, || {
+        read_topic(&kafka, &letters).len() == sent
+    });
+    pipeline.stop_all();
+    let letters = read_topic(&kafka, &letters);
+    let omitted: Vec<&Record> = letters
+        .iter()
+        .filter(|letter| letter.header("riskstream.omitted_bytes").is_some())
+        .collect();
+    let [letter] = omitted[..] else {
+        panic!("{} letters without their bytes", omitted.len())
+    };
+    assert_eq!(
+        text(letter, "riskstream.omitted_bytes"),
+        payload.len().to_string()
+    );
+    assert_eq!(text(letter, "riskstream.reason"), "too_large");
+    assert_eq!(text(letter, "riskstream.source.offset"), "0");
+    assert_eq!(
+        (letter.key.as_deref(), letter.payload.as_deref()),
+        (Some(&b"k"[..]), None)
+    );
 }
 
 /// Each malformed record is among the dead letters once, with its bytes and where it came from.

@@ -47,6 +47,27 @@ impl BatchHeader {
         serde_json::to_vec(self).expect("numbers and a name are always JSON")
     }
 
+    /// R7: the headers of two batches that stand for one too large to be sent.
+    ///
+    /// The word holds once all rows are out: the first part says no more than that nothing below `lowest_us` follows.
+    ///
+    /// # Shape
+    /// `last_index`: that of the first part's last row. `lowest_us`: the lowest order time of the second part's rows.
+    #[must_use]
+    pub fn split(self, last_index: i64, lowest_us: i64) -> (Self, Self) {
+        let word = Word {
+            caught_up: false,
+            watermark_us: self.word.watermark_us.min(lowest_us),
+            ..self.word
+        };
+        let first = Self { word, ..self.clone() };
+        let second = Self {
+            index_before: last_index,
+            ..self
+        };
+        (first, second)
+    }
+
     /// Reads what [`BatchHeader::to_bytes`] wrote; fields it does not know are passed over.
     ///
     /// # Errors

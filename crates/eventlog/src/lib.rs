@@ -15,7 +15,7 @@
 //! | R4 commit note | index-before per target, newest event time, caught up: as of the offset | [`CommitNote`] |
 //! | R5 reading | one high-water mark a writer; a hole in front of a batch stops the reader | [`Marks`] |
 //! | R6 caught up | the one decision that looks at the clock | [`CatchUp`] |
-//! | R7 words | what a batch header says of its writer, and who has to hear it when | [`BatchHeader`], [`Word`], [`Telling`] |
+//! | R7 words | what a batch header says of its writer, and who has to hear it when | [`BatchHeader`], [`Word`], [`Telling`], [`Message`] |
 //! | R8 hearing | whose words count, and what they hold back | [`Hearing`] |
 //! | R9 release | strictly below the frontier, in one total order, after every batch | [`Fold::next`] |
 //! | R10 clock | never goes back; what comes out of turn takes its turn now | [`Fold::next`], [`Fold::settle`] |
@@ -34,6 +34,7 @@ mod fold;
 mod header;
 mod hearing;
 mod marks;
+mod message;
 mod pace;
 mod source;
 mod telling;
@@ -45,6 +46,7 @@ pub use fold::{Fold, FoldState, Ordered, Turn};
 pub use header::{BatchHeader, HEADER, Word};
 pub use hearing::{Frontier, Hearing};
 pub use marks::Marks;
+pub use message::{MAX_PAYLOAD_BYTES, Message, MessageError};
 pub use pace::Pace;
 pub use source::{CommitNote, SourceClock, Stamp};
 pub use telling::Telling;

@@ -91,6 +91,8 @@ pub mod headers {
     pub const STAGE: &str = "riskstream.stage";
     /// Reason code.
     pub const REASON: &str = "riskstream.reason";
+    /// How many bytes the original has, where the letter could not hold them: they stay in the original's topic.
+    pub const OMITTED_BYTES: &str = "riskstream.omitted_bytes";
     /// What is wrong, for a person.
     pub const MESSAGE: &str = "riskstream.message";
 }

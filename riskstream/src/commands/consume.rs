@@ -10,8 +10,8 @@ use anyhow::Context;
 use arrow::array::RecordBatch;
 use arrow::json::LineDelimitedWriter;
 use clap::Args;
-use eventlog::{BatchHeader, Marks};
-use schema::{EventColumns, ipc};
+use eventlog::{Marks, Message};
+use schema::EventColumns;
 use serde_json::{Value, json};
 use stream::{Consumer, Polled, Record, StartOffset, TopicPartition};
 
@@ -239,11 +239,7 @@ fn write_rows(
 
 /// Decodes a record of an internal topic, without the rows that `marks` have (R5).
 pub(crate) fn rows_once(record: &Record, marks: &mut Marks) -> anyhow::Result<RecordBatch> {
-    let header = record
-        .header(eventlog::HEADER)
-        .context("a record without a batch header")?;
-    let header = BatchHeader::from_bytes(header)?;
-    let rows = ipc::decode(record.payload.as_deref().unwrap_or_default())?;
+    let (header, rows) = Message::decode(record.header(eventlog::HEADER), record.payload.as_deref())?;
     let first = marks.take(
         &header.writer,
         header.index_before,

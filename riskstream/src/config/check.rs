@@ -77,6 +77,14 @@ impl Config {
         if schema::time::parse(&self.ingest.limits.min_event_time).is_none() {
             problems.add("ingest.limits.min_event_time", "is not an RFC 3339 time");
         }
+        let most = eventlog::MAX_PAYLOAD_BYTES;
+        if !(1..=most).contains(&self.ingest.limits.max_record_bytes) {
+            problems.add_with_remedy(
+                "ingest.limits.max_record_bytes",
+                format!("is not between 1 and {most}"),
+                "a row of the log holds a record whole, and has to fit into one itself",
+            );
+        }
         for (nth, entity) in self.ingest.tokenise.iter().enumerate() {
             if !self.schema.entities.contains(entity) {
                 problems.add(

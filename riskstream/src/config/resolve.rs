@@ -16,6 +16,8 @@ use super::Config;
 
 /// What clients send at most: a record that the broker refuses would end a gapless producer for good.
 const MAX_RECORD_BYTES: &str = "16777216";
+/// What users' records may take of it, so that a dead letter has room for one and for its headers.
+const MAX_RAW_BYTES: &str = "12582912";
 
 /// A configuration with its definitions compiled: the source of every worker's settings.
 pub(crate) struct Resolved {
@@ -103,20 +105,21 @@ impl Resolved {
         let topics = &self.config.topics;
         // The log and its rows are the truth that state is rebuilt from: nothing of them is ever deleted by age.
         let keep = [("retention.ms", "-1"), ("cleanup.policy", "delete")];
+        let raw = [("max.message.bytes", MAX_RAW_BYTES)];
         let compact = [("cleanup.policy", "compact")];
         let spec = |name: &str, partitions: i32, settings: &[(&str, &str)]| TopicSpec {
             name: name.to_owned(),
             partitions,
             replication: Some(topics.replication_factor),
-            config: settings
+            config: [("max.message.bytes", MAX_RECORD_BYTES)]
                 .iter()
-                .chain(&[("max.message.bytes", MAX_RECORD_BYTES)])
+                .chain(settings)
                 .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
                 .collect::<BTreeMap<_, _>>(),
         };
         let mut specs = vec![
-            spec(&topics.transactions, topics.partitions, &[]),
-            spec(&topics.labels, topics.partitions, &[]),
+            spec(&topics.transactions, topics.partitions, &raw),
+            spec(&topics.labels, topics.partitions, &raw),
         ];
         let stages = self.config.preprocess.stages.iter();
         specs.extend(stages.map(|entity| spec(&topics.events_of(entity), topics.partitions, &keep)));

@@ -34,6 +34,8 @@ pub struct Config {
     pub rows: usize,
     pub feats: usize,
     pub batch: usize,
+    /// Most rows of a batch on an internal topic.
+    pub most: usize,
     pub silence: i64,
     pub grace: i64,
     /// How often a watermark is told that moves alone.
@@ -96,6 +98,7 @@ impl Config {
             upgrade: random.int(50, 900),
             pace: random.pick(&[None, Some(2), Some(8)]),
             loss: random.chance(120),
+            most: random.pick(&[1, 3, usize::MAX]),
         }
     }
 

@@ -212,6 +212,9 @@ pub struct Producer {
     unwritten: Vec<VecDeque<(u64, Record)>>,
     unacked: Vec<VecDeque<u64>>,
     telling: Telling,
+    /// Most rows of a batch; a larger one is split.
+    most: usize,
+    split_keeps_the_word: bool,
 }
 
 impl Producer {
@@ -223,10 +226,25 @@ impl Producer {
             unwritten,
             unacked,
             telling: Telling::new(targets, s.c.word_interval),
+            most: s.c.most,
+            split_keeps_the_word: s.breaks(Mutation::SplitKeepsTheWord),
         }
     }
 
     pub fn send(&mut self, target: usize, header: &BatchHeader, rows: Vec<(i64, Row)>) {
+        if rows.len() > self.most {
+            let (mut first, mut second) = (rows, Vec::new());
+            second.extend(first.drain(first.len() / 2..));
+            let lowest = second.iter().map(|(_, row)| row.order).min().unwrap();
+            let last = first.last().unwrap().0;
+            let (mut header_of_first, header_of_second) = header.clone().split(last, lowest);
+            if self.split_keeps_the_word {
+                header_of_first.word = header.word;
+            }
+            self.send(target, &header_of_first, first);
+            self.send(target, &header_of_second, second);
+            return;
+        }
         self.sent += 1;
         self.unwritten[target].push_back((self.sent, Record::new(header, rows)));
         self.telling.tell(target, &header.word);

@@ -30,6 +30,7 @@ mutations! {
     IdleSiblingsNotCeased: "R6: history comes after all were idle, and siblings stay caught up",
     SameGeneration: "R8: they cease, but in the same generation, so that later stages do not know in time",
     FirstWordStays: "R8: of two words about the same position the higher one counts, not the later",
+    SplitKeepsTheWord: "R7: the first part of a batch that is split says what holds for all of it",
     WordsOnce: "R7: a successor does not repeat its word, nobody repeats one now and then",
     NoVoid: "R8: a sibling's newer generation does not void an older 'caught up'",
     SourcesUnknown: "R8: only the sources heard of count, not the number in the headers",
