@@ -1,0 +1,79 @@
+//! Encoding the kept frames where the file itself cannot be kept.
+
+use std::io::Write;
+
+use super::Refusal;
+use super::limits::Limits;
+use crate::Image;
+
+/// What the encoder takes beside its output.
+const ENCODER_BYTES: u64 = 1024 * 1024;
+
+/// Bytes by which the output grows.
+const STEP_BYTES: usize = 1024 * 1024;
+
+/// The frames as a PNG, or as an APNG if they are several.
+///
+/// # Errors
+/// [`Refusal::Memory`] if frames and file together exceed the memory allowed.
+pub(super) fn png(frames: &[Image], limits: &Limits) -> Result<Vec<u8>, Refusal> {
+    let frame_bytes = frames[0].pixels().len() as u64;
+    // Of a sequence, the encoder holds a whole compressed frame.
+    let held = if frames.len() > 1 { frame_bytes * 2 } else { 0 };
+    let spent = frame_bytes * frames.len() as u64 + held + ENCODER_BYTES;
+    let room = limits.max_memory_bytes.saturating_sub(spent);
+    let mut output = Bounded {
+        bytes: Vec::new(),
+        limit: usize::try_from(room).unwrap_or(usize::MAX),
+    };
+    let refusal = Refusal::Memory {
+        needed: limits.max_memory_bytes + 1,
+        limit: limits.max_memory_bytes,
+    };
+    // Nothing but the bounded output can fail: the sizes are those of images.
+    write(frames, &mut output).map_err(|_| refusal)?;
+    output.bytes.shrink_to_fit();
+    Ok(output.bytes)
+}
+
+fn write(frames: &[Image], output: &mut Bounded) -> Result<(), png::EncodingError> {
+    let mut encoder = png::Encoder::new(output, frames[0].width(), frames[0].height());
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_compression(png::Compression::Fast);
+    if let [frame] = frames {
+        let mut writer = encoder.write_header()?;
+        let mut stream = writer.stream_writer()?;
+        stream.write_all(frame.pixels())?;
+        stream.finish()?;
+        return writer.finish();
+    }
+    encoder.set_animated(u32::try_from(frames.len()).expect("no more than are kept"), 0)?;
+    let mut writer = encoder.write_header()?;
+    for frame in frames {
+        writer.write_image_data(frame.pixels())?;
+    }
+    writer.finish()
+}
+
+/// Memory that ends where the memory allowed ends, and grows by steps, so that little is reserved in vain.
+struct Bounded {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if bytes.len() > self.limit - self.bytes.len() {
+            return Err(std::io::ErrorKind::OutOfMemory.into());
+        }
+        if self.bytes.capacity() - self.bytes.len() < bytes.len() {
+            self.bytes.reserve_exact(bytes.len().max(STEP_BYTES));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
