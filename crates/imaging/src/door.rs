@@ -26,6 +26,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Image, PerceptualHash};
 use container::Container;
+pub(crate) use encode::lossy_copy;
 pub use limits::Limits;
 pub use refusal::Refusal;
 use sequence::Plan;
@@ -98,6 +99,14 @@ pub struct Admitted {
     pub stored_sha256: [u8; 32],
     /// Perceptual hash of the first frame.
     pub phash: PerceptualHash,
+}
+
+impl Image {
+    /// The image as a PNG file.
+    #[must_use]
+    pub fn to_png(&self) -> Vec<u8> {
+        encode::whole_png(self)
+    }
 }
 
 /// Admits a file as an image, or says why not.

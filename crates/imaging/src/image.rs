@@ -83,6 +83,13 @@ impl Image {
         y as usize * self.width as usize + x as usize
     }
 
+    /// A part of the image, which must lie within it.
+    pub(crate) fn crop(&self, left: u32, top: u32, width: u32, height: u32) -> Self {
+        let rows = (top..top + height).map(|y| self.index(left, y));
+        let pixels = rows.flat_map(|start| self.rgb()[start..start + width as usize].as_flattened());
+        Self::new(width, height, pixels.copied().collect())
+    }
+
     pub(crate) fn into_buffer(self) -> RgbImage {
         RgbImage::from_raw(self.width, self.height, self.pixels).expect("checked when it was made")
     }

@@ -2,8 +2,11 @@
 
 use std::io::Write;
 
-use super::Refusal;
+use image::codecs::jpeg::JpegEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+
 use super::limits::Limits;
+use super::{Refusal, jpeg};
 use crate::Image;
 
 /// What the encoder takes beside its output.
@@ -53,6 +56,31 @@ fn write(frames: &[Image], output: &mut Bounded) -> Result<(), png::EncodingErro
         writer.write_image_data(frame.pixels())?;
     }
     writer.finish()
+}
+
+/// The image as a PNG.
+pub(super) fn whole_png(image: &Image) -> Vec<u8> {
+    let mut output = Bounded {
+        bytes: Vec::new(),
+        limit: usize::MAX,
+    };
+    write(std::slice::from_ref(image), &mut output).expect("memory takes whatever the encoder writes");
+    output.bytes
+}
+
+/// The image as JPEG artefacts leave it.
+///
+/// # Panics
+/// If a side is longer than the 65,535 pixels that a JPEG can have.
+pub(crate) fn lossy_copy(image: &Image, quality: u8) -> Image {
+    let mut file = Vec::new();
+    let encoder = JpegEncoder::new_with_quality(&mut file, quality);
+    let (width, height) = (image.width(), image.height());
+    encoder
+        .write_image(image.pixels(), width, height, ExtendedColorType::Rgb8)
+        .expect("memory takes whatever the encoder writes");
+    let pixels = jpeg::decode(&file, width, height).expect("what has just been encoded can be decoded");
+    Image::new(width, height, pixels)
 }
 
 /// Memory that ends where the memory allowed ends, and grows by steps, so that little is reserved in vain.

@@ -1,11 +1,15 @@
 //! JPEG: segments, then one image.
 
+mod bits;
+mod entropy;
+
 use std::ops::Range;
 
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
+use zune_jpeg::errors::DecodeErrors;
 
 use super::bytes::be16;
 use super::container::{Container, Outline, Placement};
@@ -13,6 +17,7 @@ use super::limits::Limits;
 use super::orientation::Orientation;
 use super::pixels::{Layout, Samples};
 use super::{Format, Refusal};
+use entropy::Checker;
 
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
@@ -40,10 +45,15 @@ struct Frame {
     sampling: Vec<(u64, u64)>,
 }
 
-/// A walk through the segments.
-struct Walk<'a> {
+/// The segments of a file, one after the other.
+struct Segments<'a> {
     bytes: &'a [u8],
     at: usize,
+}
+
+/// A walk through the segments.
+struct Walk<'a> {
+    segments: Segments<'a>,
     stripped: Vec<u8>,
     orientation: Orientation,
     frame: Option<Frame>,
@@ -53,10 +63,32 @@ struct Walk<'a> {
 }
 
 impl Jpeg {
+    /// Reads the entropy-coded data from beginning to end.
+    fn check(&self) -> Result<(), Refusal> {
+        let mut checker = Checker::default();
+        let mut segments = Segments {
+            bytes: &self.stripped,
+            at: 2,
+        };
+        loop {
+            let marker = segments.marker()?;
+            if marker == EOI {
+                return checker.finish().map_err(damaged);
+            }
+            let payload = segments.payload()?;
+            let content = &self.stripped[payload];
+            if marker == SOS {
+                let data = segments.entropy_coded()?;
+                checker.scan(content, &self.stripped[data]).map_err(damaged)?;
+            } else {
+                checker.segment(marker, content).map_err(damaged)?;
+            }
+        }
+    }
+
     pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, Refusal> {
         let mut walk = Walk {
-            bytes,
-            at: 2,
+            segments: Segments { bytes, at: 2 },
             stripped: Vec::with_capacity(bytes.len()),
             orientation: Orientation::default(),
             frame: None,
@@ -84,24 +116,29 @@ impl Jpeg {
     }
 }
 
+/// The pixels of a JPEG of a size.
+pub(super) fn decode(file: &[u8], width: u32, height: u32) -> Result<Vec<u8>, DecodeErrors> {
+    // The portable code gives the same pixels on every machine, and nothing unsafe meets hostile bytes.
+    let options = DecoderOptions::default()
+        .set_use_unsafe(false)
+        .set_strict_mode(true)
+        .set_max_width(width as usize)
+        .set_max_height(height as usize)
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut buffer = Samples::buffer(width, height, 3);
+    JpegDecoder::new_with_options(ZCursor::new(file), options).decode_into(&mut buffer)?;
+    Ok(buffer)
+}
+
 impl Container for Jpeg {
     fn outline(&self) -> &Outline {
         &self.outline
     }
 
     fn decode(&self, _: usize) -> Result<Samples, Refusal> {
+        self.check()?;
         let Outline { width, height, .. } = self.outline;
-        // The portable code gives the same pixels on every machine, and nothing unsafe meets hostile bytes.
-        let options = DecoderOptions::default()
-            .set_use_unsafe(false)
-            .set_strict_mode(true)
-            .set_max_width(width as usize)
-            .set_max_height(height as usize)
-            .jpeg_set_out_colorspace(ColorSpace::RGB);
-        let mut buffer = Samples::buffer(width, height, 3);
-        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&self.stripped), options);
-        let decoded = decoder.decode_into(&mut buffer);
-        decoded.map_err(|cause| Refusal::Undecodable {
+        let buffer = decode(&self.stripped, width, height).map_err(|cause| Refusal::Undecodable {
             format: Format::Jpeg,
             source: Box::new(cause),
         })?;
@@ -118,47 +155,7 @@ impl Container for Jpeg {
     }
 }
 
-impl Walk<'_> {
-    /// Takes one segment; whether another follows.
-    fn segment(&mut self, limits: &Limits) -> Result<bool, Refusal> {
-        let marker = self.marker()?;
-        if marker == EOI {
-            self.stripped.extend([0xFF, EOI]);
-            return Ok(false);
-        }
-        let payload = self.payload()?;
-        let content = &self.bytes[payload.clone()];
-        match marker {
-            0xC0..=0xC2 => self.frame_header(marker, content, limits)?,
-            0xC4 | 0xDB | 0xDD => {}
-            SOS => return self.scan(&payload).map(|()| true),
-            APP0 if content.starts_with(b"JFIF\0") && content.len() >= 14 => {
-                // The thumbnail behind these is another picture.
-                let header = [&content[..12], &[0, 0]].concat();
-                self.keep(marker, &header);
-                return Ok(true);
-            }
-            APP14 if content.starts_with(b"Adobe") && content.len() >= 12 => {
-                self.keep(marker, &content[..12].to_vec());
-                return Ok(true);
-            }
-            APP1 if content.starts_with(b"Exif\0\0") => {
-                self.orientation = Orientation::from_exif(content);
-                return Ok(true);
-            }
-            0xE0..=0xEF | 0xFE => return Ok(true),
-            0xC3 | 0xC5..=0xCF | 0xDC | 0xDE | 0xDF => {
-                return Err(Refusal::Unsupported {
-                    format: Format::Jpeg,
-                    what: "an uncommon coding process",
-                });
-            }
-            _ => return Err(damaged("an unknown segment")),
-        }
-        self.keep(marker, &content.to_vec());
-        Ok(true)
-    }
-
+impl Segments<'_> {
     /// The next marker; it may be filled up with any number of `FF`.
     fn marker(&mut self) -> Result<u8, Refusal> {
         if *self.bytes.get(self.at).ok_or(TRUNCATED)? != 0xFF {
@@ -184,6 +181,56 @@ impl Walk<'_> {
         let payload = self.at + 2..end;
         self.at = end;
         Ok(payload)
+    }
+
+    /// The data behind a scan header, up to the next marker that is no restart.
+    fn entropy_coded(&mut self) -> Result<Range<usize>, Refusal> {
+        let ends = |pair: &[u8]| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xD0..=0xD7 | 0xFF);
+        let length = self.bytes[self.at..].windows(2).position(ends).ok_or(TRUNCATED)?;
+        self.at += length;
+        Ok(self.at - length..self.at)
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// Takes one segment; whether another follows.
+    fn segment(&mut self, limits: &Limits) -> Result<bool, Refusal> {
+        let marker = self.segments.marker()?;
+        if marker == EOI {
+            self.stripped.extend([0xFF, EOI]);
+            return Ok(false);
+        }
+        let payload = self.segments.payload()?;
+        let content = &self.segments.bytes[payload];
+        match marker {
+            0xC0..=0xC2 => self.frame_header(marker, content, limits)?,
+            0xC4 | 0xDB | 0xDD => {}
+            SOS => return self.scan(content).map(|()| true),
+            APP0 if content.starts_with(b"JFIF\0") && content.len() >= 14 => {
+                // The thumbnail behind these is another picture.
+                let header = [&content[..12], &[0, 0]].concat();
+                self.keep(marker, &header);
+                return Ok(true);
+            }
+            APP14 if content.starts_with(b"Adobe") && content.len() >= 12 => {
+                self.keep(marker, &content[..12]);
+                return Ok(true);
+            }
+            APP1 if content.starts_with(b"Exif\0\0") => {
+                self.orientation = Orientation::from_exif(content);
+                return Ok(true);
+            }
+            0xE0..=0xEF | 0xFE => return Ok(true),
+            0xC3 | 0xC5..=0xCF | 0xDC | 0xDE | 0xDF => {
+                return Err(Refusal::Unsupported {
+                    format: Format::Jpeg,
+                    what: "an uncommon coding process",
+                });
+            }
+            _ => return Err(damaged("an unknown segment")),
+        }
+        self.keep(marker, content);
+        Ok(true)
     }
 
     fn keep(&mut self, marker: u8, content: &[u8]) {
@@ -235,14 +282,13 @@ impl Walk<'_> {
     }
 
     /// Takes a scan with its entropy-coded data.
-    fn scan(&mut self, header: &Range<usize>) -> Result<(), Refusal> {
+    fn scan(&mut self, header: &'a [u8]) -> Result<(), Refusal> {
         let frame = self
             .frame
             .as_ref()
             .ok_or(damaged("a scan before the frame header"))?;
-        let content = &self.bytes[header.clone()];
         if self.scans == 0 {
-            self.interleaved = content
+            self.interleaved = header
                 .first()
                 .is_some_and(|&n| usize::from(n) == frame.sampling.len());
         }
@@ -253,19 +299,11 @@ impl Walk<'_> {
                 what: "more than 100 scans",
             });
         }
-        self.keep(SOS, &content.to_vec());
-        let length = entropy_coded(&self.bytes[self.at..]).ok_or(TRUNCATED)?;
-        self.stripped
-            .extend_from_slice(&self.bytes[self.at..self.at + length]);
-        self.at += length;
+        self.keep(SOS, header);
+        let data = self.segments.entropy_coded()?;
+        self.stripped.extend_from_slice(&self.segments.bytes[data]);
         Ok(())
     }
-}
-
-/// Bytes before the next marker that is not part of the entropy-coded data.
-fn entropy_coded(bytes: &[u8]) -> Option<usize> {
-    let ends = |pair: &[u8]| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xD0..=0xD7 | 0xFF);
-    bytes.windows(2).position(ends)
 }
 
 impl Frame {
