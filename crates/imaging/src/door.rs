@@ -129,11 +129,7 @@ pub fn admit(bytes: &[u8], limits: &Limits) -> Result<Admitted, Refusal> {
     let plan = Plan::new(outline, bytes.len(), limits)?;
     let frames = plan.decode(container.as_ref())?;
     let frames: Vec<Image> = frames.into_iter().map(|frame| orientation.apply(frame)).collect();
-    let stripped = if orientation.is_upright() {
-        container.into_stripped()
-    } else {
-        None
-    };
+    let stripped = container.into_stripped().filter(|_| orientation.is_upright());
     let stored = match stripped {
         Some(stripped) => stripped,
         None => encode::png(&frames, limits)?,

@@ -1,9 +1,9 @@
 //! What the door lets in, what it keeps, and what it refuses.
 
-#![allow(clippy::cast_possible_truncation)]
+#![allow(clippy::cast_possible_truncation, clippy::wildcard_imports)]
 
 #[path = "support/files.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, clippy::unwrap_used)]
 mod files;
 
 use files::*;
@@ -283,7 +283,7 @@ fn the_hash_is_that_of_the_first_frame() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_panics(which in 0_usize..8, place in any::<prop::sample::Index>(), byte: u8, cut in 0_usize..40) {

@@ -12,9 +12,6 @@ use crate::Image;
 /// What the encoder takes beside its output.
 const ENCODER_BYTES: u64 = 1024 * 1024;
 
-/// Bytes by which the output grows.
-const STEP_BYTES: usize = 1024 * 1024;
-
 /// The frames as a PNG, or as an APNG if they are several.
 ///
 /// # Errors
@@ -25,18 +22,20 @@ pub(super) fn png(frames: &[Image], limits: &Limits) -> Result<Vec<u8>, Refusal>
     let held = if frames.len() > 1 { frame_bytes * 2 } else { 0 };
     let spent = frame_bytes * frames.len() as u64 + held + ENCODER_BYTES;
     let room = limits.max_memory_bytes.saturating_sub(spent);
-    let mut output = Bounded {
-        bytes: Vec::new(),
-        limit: usize::try_from(room).unwrap_or(usize::MAX),
-    };
+    let mut output = Bounded::new(room.min(largest(frames)));
     let refusal = Refusal::Memory {
         needed: limits.max_memory_bytes + 1,
         limit: limits.max_memory_bytes,
     };
     // Nothing but the bounded output can fail: the sizes are those of images.
     write(frames, &mut output).map_err(|_| refusal)?;
-    output.bytes.shrink_to_fit();
     Ok(output.bytes)
+}
+
+/// Bytes of the largest file that frames can become: the encoder may make some ten bits of eight.
+fn largest(frames: &[Image]) -> u64 {
+    let pixels = |frame: &Image| frame.pixels().len() as u64 + u64::from(frame.height());
+    frames.iter().map(|frame| pixels(frame) * 3 / 2 + 64 * 1024).sum()
 }
 
 fn write(frames: &[Image], output: &mut Bounded) -> Result<(), png::EncodingError> {
@@ -83,19 +82,27 @@ pub(crate) fn lossy_copy(image: &Image, quality: u8) -> Image {
     Image::new(width, height, pixels)
 }
 
-/// Memory that ends where the memory allowed ends, and grows by steps, so that little is reserved in vain.
+/// Memory that ends where the memory allowed ends. It is reserved at once, because growing would for a moment take as
+/// much again; what is not written is not touched either.
 struct Bounded {
     bytes: Vec<u8>,
     limit: usize,
+}
+
+impl Bounded {
+    fn new(limit: u64) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Self {
+            bytes: Vec::with_capacity(limit),
+            limit,
+        }
+    }
 }
 
 impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         if bytes.len() > self.limit - self.bytes.len() {
             return Err(std::io::ErrorKind::OutOfMemory.into());
-        }
-        if self.bytes.capacity() - self.bytes.len() < bytes.len() {
-            self.bytes.reserve_exact(bytes.len().max(STEP_BYTES));
         }
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())

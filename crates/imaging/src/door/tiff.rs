@@ -29,8 +29,8 @@ const TILE_BYTE_COUNTS: u16 = 325;
 /// A thumbnail or a mask of another page.
 const NO_PAGE: u32 = 1 | 4;
 
-/// More strips or tiles than a page of the longest side has, all its samples apart.
-const MAX_CHUNKS: u32 = 65_536;
+/// More strips or tiles than a page has: of the longest side, one for each row.
+const MAX_CHUNKS: u32 = 16_384;
 
 /// Bytes of one field's values that the decoder may read; enough for the places of all strips.
 const FIELD_BYTES: usize = MAX_CHUNKS as usize * 4;

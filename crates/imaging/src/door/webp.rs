@@ -1,5 +1,7 @@
 //! WebP, still and animated: a RIFF file whose chunks hold VP8 or VP8L pictures.
 
+mod lossless;
+
 use std::io::Cursor;
 use std::ops::Range;
 
@@ -19,9 +21,8 @@ const ALPHA: u8 = 0x10;
 /// What the decoder reserves for the partitions of a VP8 picture, whatever they hold: their sizes have 24 bits.
 const PARTITION_BYTES: u64 = 16 * 1024 * 1024;
 
-/// What the tables of a VP8L picture take, at most, for each of its compressed bytes: a prefix code of 95 bits makes
-/// a table of 1,024 entries of four bytes.
-const TABLE_BYTES: u64 = 400;
+/// What the prefix codes of a lossless picture may take; those of common encoders stay far below.
+const CODE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A WebP whose chunks have been walked.
 pub(super) struct WebP<'a> {
@@ -141,6 +142,7 @@ impl Container for WebP<'_> {
 
     fn decode(&self, index: usize) -> Result<Samples, Refusal> {
         let picture = &self.pictures[index];
+        picture.check_codes(self.bytes)?;
         let mut decoder = WebPDecoder::new(Cursor::new(picture.file(self.bytes))).map_err(undecodable)?;
         let (width, height) = (picture.width, picture.height);
         if decoder.dimensions() != (width, height) || decoder.has_alpha() != picture.has_alpha {
@@ -337,6 +339,26 @@ impl Picture {
         file
     }
 
+    /// Whether the prefix codes of a lossless picture, or of a compressed alpha channel, keep to what is allowed.
+    fn check_codes(&self, bytes: &[u8]) -> Result<(), Refusal> {
+        // Behind the chunk's header lie signature and size of a picture, or the flags of an alpha channel.
+        let lossless = self.lossless.then(|| &bytes[self.data.start + 13..self.data.end]);
+        let alpha = self.alpha.clone().map(|range| &bytes[range.start + 8..range.end]);
+        let alpha = alpha
+            .and_then(|chunk| chunk.split_first())
+            .filter(|(flags, _)| **flags & 3 == 1);
+        for data in lossless.into_iter().chain(alpha.map(|(_, data)| data)) {
+            let needed = lossless::code_bytes(data, self.width, self.height, CODE_BYTES).map_err(damaged)?;
+            if needed > CODE_BYTES {
+                return Err(Refusal::Memory {
+                    needed,
+                    limit: CODE_BYTES,
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn pixels(&self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
     }
@@ -349,13 +371,13 @@ impl Picture {
     /// alpha channel, ARGB, transforms and tables.
     fn decoder_bytes(&self) -> u64 {
         let padded = u64::from(self.width.next_multiple_of(16)) * u64::from(self.height.next_multiple_of(16));
-        let tables = |range: &Range<usize>| range.len() as u64 * TABLE_BYTES;
-        let alpha = self
-            .alpha
-            .as_ref()
-            .map_or(0, |range| self.pixels() * 7 + tables(range));
+        let alpha = if self.alpha.is_some() {
+            self.pixels() * 7 + CODE_BYTES
+        } else {
+            0
+        };
         let data = if self.lossless {
-            self.pixels() * 5 + tables(&self.data)
+            self.pixels() * 5 + CODE_BYTES
         } else {
             padded * 2 + PARTITION_BYTES
         };
