@@ -63,14 +63,14 @@ impl DocumentKind {
 /// Prepares an image for a network.
 ///
 /// # Shape
-/// The result is `side × side × 3`. The document keeps its proportions; what it leaves free has the colour of its
-/// edge.
+/// The result is `side × side × 3`. The document keeps its proportions; what it leaves free has the median colour.
 ///
 /// # Panics
 /// If the side is zero.
 #[must_use]
 pub fn prepare(image: &Image, kind: DocumentKind, side: u32) -> Image {
     assert!(side > 0, "a square without pixels");
+    let paper = ground(image);
     let trimmed = trim(image, kind);
     let reduced = reduce(
         trimmed.as_ref().unwrap_or(image),
@@ -83,10 +83,10 @@ pub fn prepare(image: &Image, kind: DocumentKind, side: u32) -> Image {
         None
     };
     let Some(degrees) = skew else {
-        return fit(&clean, side);
+        return fit(&clean, side, paper);
     };
-    let straight = straighten(&clean, degrees);
-    fit(trim(&straight, kind).as_ref().unwrap_or(&straight), side)
+    let straight = straighten(&clean, degrees, paper);
+    fit(trim(&straight, kind).as_ref().unwrap_or(&straight), side, paper)
 }
 
 fn trim(image: &Image, kind: DocumentKind) -> Option<Image> {
@@ -122,22 +122,16 @@ fn fitted(image: &Image, longest: u32) -> (u32, u32) {
     (scaled(width), scaled(height))
 }
 
-fn straighten(image: &Image, degrees: f64) -> Image {
+fn straighten(image: &Image, degrees: f64, paper: [u8; 3]) -> Image {
     let projection = Projection::rotation(-degrees, image, image.width(), image.height());
-    warp(
-        image,
-        &projection,
-        image.width(),
-        image.height(),
-        edge_colour(image),
-    )
+    warp(image, &projection, image.width(), image.height(), paper)
 }
 
-/// The image in the middle of a square of the colour of its edge.
-fn fit(image: &Image, side: u32) -> Image {
+/// The image in the middle of a square of paper.
+fn fit(image: &Image, side: u32, paper: [u8; 3]) -> Image {
     let (width, height) = fitted(image, side);
     let scaled = resize(image, width, height);
-    let mut square = Image::filled(side, side, edge_colour(image));
+    let mut square = Image::filled(side, side, paper);
     let (left, top) = ((side - width) / 2, (side - height) / 2);
     for y in 0..height {
         let (to, from) = (square.index(left, top + y), scaled.index(0, y));
@@ -146,19 +140,26 @@ fn fit(image: &Image, side: u32) -> Image {
     square
 }
 
-/// The median of each channel along the edge of the image.
-pub(crate) fn edge_colour(image: &Image) -> [u8; 3] {
-    let (right, bottom) = (image.width() - 1, image.height() - 1);
-    let horizontal = (0..=right).flat_map(|x| [(x, 0), (x, bottom)]);
-    let vertical = (0..=bottom).flat_map(|y| [(0, y), (right, y)]);
-    let edge: Vec<[u8; 3]> = horizontal
-        .chain(vertical)
-        .map(|(x, y)| image.rgb()[image.index(x, y)])
-        .collect();
-    std::array::from_fn(|channel| {
-        let mut values: Vec<u8> = edge.iter().map(|pixel| pixel[channel]).collect();
-        let middle = values.len() / 2;
-        *values.select_nth_unstable(middle).1
+/// The median of each channel: the colour of the paper, where most of the image is paper.
+pub(crate) fn ground(image: &Image) -> [u8; 3] {
+    let mut histograms = [[0_usize; 256]; 3];
+    for pixel in image.rgb() {
+        histograms
+            .iter_mut()
+            .zip(pixel)
+            .for_each(|(counts, &value)| counts[usize::from(value)] += 1);
+    }
+    histograms.map(|counts| {
+        let half = image.rgb().len() / 2;
+        let mut below = 0;
+        let reached = |(_, count): &(u8, usize)| {
+            below += count;
+            below > half
+        };
+        (0..=u8::MAX)
+            .zip(counts)
+            .find(reached)
+            .map_or(u8::MAX, |(value, _)| value)
     })
 }
 

@@ -23,13 +23,7 @@ fn receipt(width: u32, height: u32) -> Image {
 
 fn turned(image: &Image, degrees: f64) -> Image {
     let projection = Projection::rotation(degrees, image, image.width(), image.height());
-    warp(
-        image,
-        &projection,
-        image.width(),
-        image.height(),
-        edge_colour(image),
-    )
+    warp(image, &projection, image.width(), image.height(), ground(image))
 }
 
 fn speckled(image: &Image, one_in: u32) -> Image {
@@ -107,7 +101,7 @@ fn a_signature_fills_the_square_and_keeps_its_proportions() {
 }
 
 #[test]
-fn what_is_left_free_has_the_colour_of_the_edge() {
+fn what_is_left_free_has_the_colour_of_the_paper() {
     let square = prepare(&Image::filled(40, 10, [10, 200, 30]), DocumentKind::Other, 64);
     assert_eq!(square, Image::filled(64, 64, [10, 200, 30]));
 }
