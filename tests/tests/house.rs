@@ -98,6 +98,8 @@ fn each_heavy_library_is_named_by_one_crate_alone() {
         ("candle-nn", vec!["model"]),
         ("deltalake-core", vec!["lake"]),
         ("object_store", vec!["lake"]),
+        ("image", vec!["imaging"]),
+        ("zune-jpeg", vec!["imaging"]),
     ];
     for (library, allowed) in owners {
         for (name, package) in packages() {

@@ -25,8 +25,8 @@ const COSINES: [i64; 33] = [
 
 /// A 64-bit perceptual hash.
 ///
-/// Images that look alike differ in few bits; of unrelated images about 32 bits differ. All images of one colour have
-/// the hash 0.
+/// Images that look alike differ in few bits; of unrelated images about 32 bits differ. Half of the bits lie above the
+/// median, so distances are even unless coefficients are equal. All images of one colour have the hash 0.
 ///
 /// Everything is computed in integers, so the same pixels have the same hash on every machine.
 ///

@@ -1,5 +1,7 @@
 //! The directories of a TIFF, which EXIF has as well.
 
+use std::ops::Range;
+
 use super::bytes::{be16, be32, le16, le32};
 
 pub(super) const ORIENTATION: u16 = 274;
@@ -20,7 +22,7 @@ pub(super) struct Tiff<'a> {
 pub(super) struct Field {
     pub(super) tag: u16,
     kind: u16,
-    count: u32,
+    pub(super) count: u32,
     /// Place of the value, or of the value's place.
     at: usize,
 }
@@ -59,8 +61,17 @@ impl<'a> Tiff<'a> {
         }
     }
 
-    /// The bytes of a number as this structure writes it.
-    pub(super) fn to_bytes(self, number: u32) -> [u8; 4] {
+    /// The bytes of a number of 16 bits as this structure writes it.
+    pub(super) fn short_bytes(self, number: u16) -> [u8; 2] {
+        if self.big_endian {
+            number.to_be_bytes()
+        } else {
+            number.to_le_bytes()
+        }
+    }
+
+    /// The bytes of a number of 32 bits as this structure writes it.
+    pub(super) fn long_bytes(self, number: u32) -> [u8; 4] {
         if self.big_endian {
             number.to_be_bytes()
         } else {
@@ -125,6 +136,13 @@ impl<'a> Tiff<'a> {
             }
         };
         (0..count.min(field.count)).map(number).collect()
+    }
+}
+
+impl Field {
+    /// Where the field itself lies.
+    pub(super) fn place(&self) -> Range<usize> {
+        self.at - 8..self.at + 4
     }
 }
 

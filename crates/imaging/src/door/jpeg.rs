@@ -307,8 +307,8 @@ impl<'a> Walk<'a> {
 }
 
 impl Frame {
-    /// What the decoder holds beside its output: coefficients of the whole image where scans refine them, otherwise
-    /// rows.
+    /// What decoder and checker hold beside the output: where scans follow one another, two bytes for each coefficient
+    /// of the image and a bit for whether it is known; otherwise rows.
     fn decoder_bytes(&self, interleaved: bool) -> u64 {
         let most = |factor: fn(&(u64, u64)) -> u64| self.sampling.iter().map(factor).max().unwrap_or(1);
         let (widest, highest) = (most(|s| s.0), most(|s| s.1));
@@ -316,7 +316,7 @@ impl Frame {
         let rows = u64::from(self.height).div_ceil(8 * highest);
         let samples = self.sampling.iter().map(|(h, v)| h * v * 64).sum::<u64>();
         let whole = if self.progressive || !interleaved {
-            rows * columns * samples * 4
+            rows * columns * samples * 9 / 4
         } else {
             0
         };

@@ -32,6 +32,11 @@ const NO_PAGE: u32 = 1 | 4;
 /// More strips or tiles than a page has: of the longest side, one for each row.
 const MAX_CHUNKS: u32 = 16_384;
 
+/// The fields that a page may have for the decoder: size, samples, compression, places of the pixels.
+const FIELDS: [u16; 20] = [
+    256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 322, 323, 324, 325, 338, 339,
+];
+
 /// Bytes of one field's values that the decoder may read; enough for the places of all strips.
 const FIELD_BYTES: usize = MAX_CHUNKS as usize * 4;
 
@@ -44,8 +49,8 @@ pub(super) struct TiffFile<'a> {
     bytes: &'a [u8],
     tiff: Tiff<'a>,
     outline: Outline,
-    /// Where the directories of the pages lie.
-    pages: Vec<u32>,
+    /// The directory of each page, with nothing but what its pixels need.
+    directories: Vec<Vec<u8>>,
 }
 
 /// What a directory says of its page.
@@ -60,7 +65,7 @@ struct Page {
 impl<'a> TiffFile<'a> {
     pub(super) fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Self, Refusal> {
         let (tiff, mut next) = Tiff::open(bytes).ok_or(TRUNCATED)?;
-        let (mut seen, mut places, mut pages) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let (mut seen, mut directories, mut pages) = (BTreeSet::new(), Vec::new(), Vec::new());
         while next != 0 {
             if !seen.insert(next) {
                 return Err(damaged("directories in a circle"));
@@ -73,7 +78,7 @@ impl<'a> TiffFile<'a> {
                 .unwrap_or(0);
             if kind & NO_PAGE == 0 {
                 pages.push(Page::read(bytes, tiff, &directory, limits)?);
-                places.push(next);
+                directories.push(cleaned(bytes, tiff, &directory)?);
             }
             next = directory.next;
         }
@@ -82,9 +87,30 @@ impl<'a> TiffFile<'a> {
             bytes,
             tiff,
             outline,
-            pages: places,
+            directories,
         })
     }
+}
+
+/// A directory of the fields the decoder needs, each once; no other follows it.
+fn cleaned(bytes: &[u8], tiff: Tiff<'_>, directory: &Directory) -> Result<Vec<u8>, Refusal> {
+    let kept: Vec<_> = directory
+        .fields
+        .iter()
+        .filter(|field| FIELDS.contains(&field.tag))
+        .collect();
+    let tags: BTreeSet<u16> = kept.iter().map(|field| field.tag).collect();
+    if tags.len() != kept.len() || kept.iter().any(|field| field.count > MAX_CHUNKS) {
+        return Err(damaged("a field twice, or of too many values"));
+    }
+    let count = u16::try_from(kept.len()).expect("no more than there are tags");
+    let fields = kept.iter().flat_map(|field| &bytes[field.place()]).copied();
+    Ok(tiff
+        .short_bytes(count)
+        .into_iter()
+        .chain(fields)
+        .chain([0; 4])
+        .collect())
 }
 
 /// The pages on a canvas of the longest sides among them.
@@ -180,9 +206,14 @@ impl Container for TiffFile<'_> {
 
     fn decode(&self, index: usize) -> Result<Samples, Refusal> {
         let Placement { width, height, .. } = self.outline.frames[index];
-        // The page becomes the first one, so that the decoder walks no chain.
-        let mut file = self.bytes.to_vec();
-        file[4..8].copy_from_slice(&self.tiff.to_bytes(self.pages[index]));
+        // The page becomes the first and only one; its directory lies behind the file, at an even place.
+        let directory = &self.directories[index];
+        let mut file = Vec::with_capacity(self.bytes.len() + 1 + directory.len());
+        file.extend_from_slice(self.bytes);
+        file.resize(self.bytes.len().next_multiple_of(2), 0);
+        let place = u32::try_from(file.len()).map_err(|_| damaged("more than 4 GiB"))?;
+        file[4..8].copy_from_slice(&self.tiff.long_bytes(place));
+        file.extend_from_slice(directory);
         let mut limits = DecoderLimits::default();
         limits.decoding_buffer_size = usize::try_from(self.outline.decoder_bytes).unwrap_or(usize::MAX);
         limits.intermediate_buffer_size = self.bytes.len();
