@@ -113,6 +113,7 @@ fn broken() -> Vec<Harmful> {
     vec![
         ("JPEG with a false length", false_length, "truncated"),
         ("TIFF whose directories form a circle", cyclic_tiff(), "damaged"),
+        ("TIFF with a field of 589,825 values", crowded_tiff(), "damaged"),
         ("truncated JPEG", cut(jpeg), "truncated"),
         ("truncated PNG", cut(png(120, 90)), "truncated"),
         ("truncated TIFF", cut(tiff(&[(120, 90)])), "truncated"),

@@ -62,6 +62,17 @@ fn lossless_formats_give_the_pixels_they_were_given() {
 }
 
 #[test]
+fn interlaced_images_of_any_size_are_admitted() {
+    for (width, height) in (1..=9).flat_map(|width| (1..=9).map(move |height| (width, height))) {
+        let admitted = admitted(&interlaced_png(width, height));
+        assert_eq!(
+            admitted.frames[0].pixels(),
+            vec![0; (width * height * 3) as usize]
+        );
+    }
+}
+
+#[test]
 fn pages_and_frames_are_kept_in_order() {
     let frames: Vec<_> = (0..100_u8).map(|i| vec![i; 8 * 8 * 3]).collect();
     let limits = Limits {

@@ -94,6 +94,35 @@ pub(crate) fn blank(width: u32, height: u32) -> Vec<u8> {
     deflated(&vec![0; (width as usize + 1) * height as usize])
 }
 
+/// An empty interlaced PNG of one byte a pixel. Which pixels belong to a pass is read off the table of the standard.
+pub(crate) fn interlaced_png(width: u32, height: u32) -> Vec<u8> {
+    const PASSES: [&[u8; 8]; 8] = [
+        b"16462646",
+        b"77777777",
+        b"56565656",
+        b"77777777",
+        b"36463646",
+        b"77777777",
+        b"56565656",
+        b"77777777",
+    ];
+    let mut data = Vec::new();
+    for pass in b'1'..=b'7' {
+        for y in 0..height as usize {
+            let pixels = (0..width as usize)
+                .filter(|x| PASSES[y % 8][x % 8] == pass)
+                .count();
+            let row = if pixels > 0 { pixels + 1 } else { 0 };
+            data.resize(data.len() + row, 0);
+        }
+    }
+    let mut file = raw_png(width, height, &[], &deflated(&data));
+    file[28] = 1;
+    let sum = crc32fast::hash(&file[12..29]);
+    file[29..33].copy_from_slice(&sum.to_be_bytes());
+    file
+}
+
 /// The same PNG with further chunks behind its header.
 pub(crate) fn with_chunks(png: &[u8], chunks: &[Vec<u8>]) -> Vec<u8> {
     [&png[..33], &chunks.concat(), &png[33..]].concat()
@@ -202,5 +231,16 @@ pub(crate) fn cyclic_tiff() -> Vec<u8> {
         file.extend(u32::to_le_bytes(value));
     }
     file.extend([8, 0, 0, 0]);
+    file
+}
+
+/// A grey TIFF whose field of the compression has 589,825 values instead of one.
+pub(crate) fn crowded_tiff() -> Vec<u8> {
+    let mut file = cyclic_tiff();
+    let end = file.len() - 4;
+    file[end..].fill(0);
+    file[50..54].copy_from_slice(&589_825_u32.to_le_bytes());
+    // The first of them is the number 1 in the count of another field.
+    file[54..58].copy_from_slice(&26_u32.to_le_bytes());
     file
 }
