@@ -247,6 +247,28 @@ fn segments_of_false_length_are_refused() {
 }
 
 #[test]
+fn segments_that_are_too_short_are_refused() {
+    let file = jpeg(120, 90, 90);
+    let mut at = 2;
+    while file[at + 1] != 0xDA {
+        let length = usize::from(u16::from_be_bytes([file[at + 2], file[at + 3]]));
+        let content = &file[at + 4..at + 2 + length];
+        for end in 0..content.len() {
+            let shorter = jpeg_segment(file[at + 1], &content[..end]);
+            let changed = [&file[..at], &shorter, &file[at + 2 + length..]].concat();
+            let harmless = file[at + 1] == 0xE0;
+            assert_eq!(
+                admit(&changed, &Limits::default()).is_ok(),
+                harmless,
+                "{:x}: {end}",
+                file[at + 1]
+            );
+        }
+        at += 2 + length;
+    }
+}
+
+#[test]
 fn limits_are_those_given() {
     let file = png(120, 90);
     let limits = Limits {

@@ -241,14 +241,15 @@ impl<'a> Walk<'a> {
     }
 
     fn frame_header(&mut self, marker: u8, content: &[u8], limits: &Limits) -> Result<(), Refusal> {
-        let (Some(height), Some(width)) = (be16(content, 1), be16(content, 3)) else {
+        let &[bits, _, _, _, _, count, ref components @ ..] = content else {
             return Err(damaged("a short frame header"));
         };
+        let (height, width) = (be16(content, 1).unwrap_or(0), be16(content, 3).unwrap_or(0));
         let (width, height) = (u32::from(width), u32::from(height));
         if self.frame.is_some() {
             return Err(damaged("two frame headers"));
         }
-        if content[0] != 8 || height == 0 {
+        if bits != 8 || height == 0 {
             let what = "samples of other than 8 bits, or a height that is declared late";
             return Err(Refusal::Unsupported {
                 format: Format::Jpeg,
@@ -259,11 +260,11 @@ impl<'a> Walk<'a> {
             return Err(damaged("no width"));
         }
         limits.check_size(width, height)?;
-        let components = content.get(6..).unwrap_or_default().chunks_exact(3);
+        let components = components.chunks_exact(3);
         let sampling: Vec<_> = components
             .map(|c| (u64::from(c[1] >> 4), u64::from(c[1] & 15)))
             .collect();
-        if sampling.len() != usize::from(content[5]) || !matches!(sampling.len(), 1 | 3 | 4) {
+        if sampling.len() != usize::from(count) || !matches!(sampling.len(), 1 | 3 | 4) {
             return Err(damaged("a wrong number of components"));
         }
         if sampling
