@@ -19,6 +19,7 @@ pub mod mlp;
 pub mod preprocessing;
 pub mod rows;
 mod scalar;
+mod schedule;
 pub mod scorer;
 pub mod training;
 
