@@ -22,6 +22,7 @@ mod scalar;
 mod schedule;
 pub mod scorer;
 pub mod training;
+pub mod vision;
 
 pub use bundle::{Bundle, Manifest};
 pub use error::{Error, Result};
