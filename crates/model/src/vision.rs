@@ -19,17 +19,19 @@ mod pooling;
 mod settings;
 mod simd;
 mod training;
+mod treatment;
 
 pub use backbone::{Backbone, BackboneScorer};
-pub use description::{Architecture, ConvBlock, ImageNetwork, ImageShape, PixelScale, Pooling, SmallCnn};
+pub use description::{Architecture, ConvBlock, ImageNetwork, ImageShape, Pooling, SmallCnn};
 pub use images::Images;
-pub use model::{ImageModel, ImageRecord, ImageScorer, ScoredImage};
+pub use model::{HeatMap, ImageModel, ImageRecord, ImageScorer, ScoredImage};
 pub use settings::{ImageStopMetric, ImageTrainingSettings, Stage, Unfrozen};
 pub use training::{
     Augment, ImageEpoch, ImageProgress, ImageStart, ImageTrainingRequest, TrainedImages, train_images,
 };
+pub use treatment::Treatment;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,11 @@
 //! Convolutions over all channels, as products of matrices.
+//!
+//! In an image with its padding around it, a line of a window is contiguous, and the windows of one line of outputs
+//! begin at even steps: they are the overlapping rows of a matrix, and need not be unrolled.
 
 use super::gemm::{Matrix, multiply_add};
 use super::geometry::Geometry;
 use super::maps::Maps;
-
-/// Numbers of unrolled windows held at a time: they stay in the second cache until they are multiplied.
-const UNROLLED: usize = 1 << 16;
 
 /// A convolution of a square kernel with weights `kernel × kernel × inputs × outputs`.
 #[derive(Clone, Copy)]
@@ -15,12 +15,6 @@ pub(super) struct Dense<'a> {
     pub(super) inputs: usize,
     pub(super) outputs: usize,
     pub(super) weights: &'a [f32],
-}
-
-/// Rows of one image's outputs that are computed together.
-struct Rows {
-    from: usize,
-    to: usize,
 }
 
 impl Dense<'_> {
@@ -34,13 +28,16 @@ impl Dense<'_> {
         self.kernel == 1 && self.stride == 1
     }
 
-    /// Inputs of a window.
-    const fn window(&self) -> usize {
-        self.kernel * self.kernel * self.inputs
+    /// Inputs in a line of a window.
+    const fn line(&self) -> usize {
+        self.kernel * self.inputs
     }
 
-    fn matrix(&self) -> Matrix<'_> {
-        Matrix::new(self.weights, self.window(), self.outputs)
+    /// The weights of a line of the window, inputs × outputs.
+    fn matrix(&self, kernel_row: usize) -> Matrix<'_> {
+        let len = self.line() * self.outputs;
+        let weights = &self.weights[kernel_row * len..][..len];
+        Matrix::new(weights, self.line(), self.outputs)
     }
 
     /// The outputs; each starts at its bias, 0 where there is none.
@@ -48,23 +45,22 @@ impl Dense<'_> {
         let at = self.geometry(input);
         let mut out = Maps::zeros(input.batch, at.output.0, at.output.1, self.outputs);
         if let Some(bias) = bias {
-            out.data
-                .chunks_exact_mut(self.outputs)
-                .for_each(|position| position.copy_from_slice(bias));
+            let positions = out.data.chunks_exact_mut(self.outputs);
+            positions.for_each(|position| position.copy_from_slice(bias));
         }
         if self.is_pointwise() {
             let input = Matrix::new(&input.data, input.positions(), self.inputs);
-            multiply_add(input, self.matrix(), &mut out.data);
+            multiply_add(input, self.matrix(0), &mut out.data);
             return out;
         }
-        let line = at.output.1 * self.outputs;
-        let mut windows = Vec::new();
+        let mut padded = Padded::new(&at, self);
         for image in 0..input.batch {
-            for rows in self.row_blocks(&at) {
-                unroll(input.image(image), self.inputs, &at, &rows, &mut windows);
-                let windows = Matrix::new(&windows, (rows.to - rows.from) * at.output.1, self.window());
-                let out = &mut out.image_mut(image)[rows.from * line..rows.to * line];
-                multiply_add(windows, self.matrix(), out);
+            padded.load(input.image(image));
+            let lines = out.image_mut(image).chunks_exact_mut(at.output.1 * self.outputs);
+            for (row, line) in lines.enumerate() {
+                for kernel_row in 0..self.kernel {
+                    multiply_add(padded.windows(row, kernel_row), self.matrix(kernel_row), line);
+                }
             }
         }
         out
@@ -78,113 +74,142 @@ impl Dense<'_> {
             let gradient = Matrix::new(&gradient.data, gradient.positions(), self.outputs);
             return multiply_add(input.transposed(), gradient, weights);
         }
-        let line = at.output.1 * self.outputs;
-        let mut windows = Vec::new();
+        let mut padded = Padded::new(&at, self);
         for image in 0..input.batch {
-            for rows in self.row_blocks(&at) {
-                unroll(input.image(image), self.inputs, &at, &rows, &mut windows);
-                let positions = (rows.to - rows.from) * at.output.1;
-                let windows = Matrix::new(&windows, positions, self.window());
-                let gradient = &gradient.image(image)[rows.from * line..rows.to * line];
-                let gradient = Matrix::new(gradient, positions, self.outputs);
-                multiply_add(windows.transposed(), gradient, weights);
-            }
-        }
-    }
-
-    /// The gradient of the input.
-    pub(super) fn backward_input(&self, input: &Maps, gradient: &Maps) -> Maps {
-        let at = self.geometry(input);
-        let mut out = Maps::zeros(input.batch, input.height, input.width, input.channels);
-        if self.is_pointwise() {
-            let gradient = Matrix::new(&gradient.data, gradient.positions(), self.outputs);
-            multiply_add(gradient, self.matrix().transposed(), &mut out.data);
-            return out;
-        }
-        let line = at.output.1 * self.outputs;
-        let mut windows = Vec::new();
-        for image in 0..input.batch {
-            for rows in self.row_blocks(&at) {
-                let positions = (rows.to - rows.from) * at.output.1;
-                let gradient = &gradient.image(image)[rows.from * line..rows.to * line];
-                let gradient = Matrix::new(gradient, positions, self.outputs);
-                windows.clear();
-                windows.resize(positions * self.window(), 0.0);
-                multiply_add(gradient, self.matrix().transposed(), &mut windows);
-                roll_up(&windows, self.inputs, &at, &rows, out.image_mut(image));
-            }
-        }
-        out
-    }
-
-    fn row_blocks(&self, at: &Geometry) -> impl Iterator<Item = Rows> + use<> {
-        let (height, width) = at.output;
-        let step = (UNROLLED / (width * self.window())).max(1);
-        (0..height).step_by(step).map(move |from| Rows {
-            from,
-            to: height.min(from + step),
-        })
-    }
-}
-
-/// The part of a window's line that lies on the input: the first column of the window, the first of the input, how
-/// many.
-fn overlap(at: &Geometry, output_column: usize) -> (usize, usize, usize) {
-    let start = output_column * at.stride;
-    let skipped = at.before.1.saturating_sub(start);
-    let first = (start + skipped) - at.before.1;
-    let end = (start + at.kernel).saturating_sub(at.before.1).min(at.input.1);
-    (skipped, first, end.saturating_sub(first))
-}
-
-/// The line of the input that a line of a window lies on, if it is not padding.
-fn input_line(at: &Geometry, output_row: usize, kernel_row: usize) -> Option<usize> {
-    (output_row * at.stride + kernel_row)
-        .checked_sub(at.before.0)
-        .filter(|&line| line < at.input.0)
-}
-
-/// Writes the windows of some rows of outputs one below the other, zeros where they lie on padding.
-fn unroll(image: &[f32], channels: usize, at: &Geometry, rows: &Rows, windows: &mut Vec<f32>) {
-    let line_len = at.kernel * channels;
-    windows.clear();
-    windows.resize((rows.to - rows.from) * at.output.1 * at.kernel * line_len, 0.0);
-    let lines = windows.chunks_exact_mut(line_len);
-    for_each_line(at, rows, lines, |line, input_line, (skipped, first, count)| {
-        let from = (input_line * at.input.1 + first) * channels;
-        line[skipped * channels..][..count * channels].copy_from_slice(&image[from..][..count * channels]);
-    });
-}
-
-/// Adds the gradients of windows to the input they were unrolled from.
-fn roll_up(windows: &[f32], channels: usize, at: &Geometry, rows: &Rows, image: &mut [f32]) {
-    let lines = windows.chunks_exact(at.kernel * channels);
-    for_each_line(at, rows, lines, |line, input_line, (skipped, first, count)| {
-        let to = (input_line * at.input.1 + first) * channels;
-        let to = &mut image[to..][..count * channels];
-        for (sum, value) in to.iter_mut().zip(&line[skipped * channels..]) {
-            *sum += value;
-        }
-    });
-}
-
-/// Visits the lines of windows that lie on the input.
-fn for_each_line<L>(
-    at: &Geometry,
-    rows: &Rows,
-    mut lines: impl Iterator<Item = L>,
-    mut visit: impl FnMut(L, usize, (usize, usize, usize)),
-) {
-    for row in rows.from..rows.to {
-        for column in 0..at.output.1 {
-            let overlap = overlap(at, column);
-            for kernel_row in 0..at.kernel {
-                let line = lines.next().expect("there is a line for each row of each window");
-                if let Some(input_line) = input_line(at, row, kernel_row) {
-                    visit(line, input_line, overlap);
+            padded.load(input.image(image));
+            let lines = gradient.image(image).chunks_exact(at.output.1 * self.outputs);
+            for (row, line) in lines.enumerate() {
+                let line = Matrix::new(line, at.output.1, self.outputs);
+                let each = weights.chunks_exact_mut(self.line() * self.outputs);
+                for (kernel_row, weights) in each.enumerate() {
+                    multiply_add(padded.windows(row, kernel_row).transposed(), line, weights);
                 }
             }
         }
+    }
+
+    /// The gradient of the input: where windows move by one position, a convolution with the reversed kernel.
+    pub(super) fn backward_input(&self, input: &Maps, gradient: &Maps) -> Maps {
+        if self.is_pointwise() {
+            let mut out = Maps::zeros(input.batch, input.height, input.width, input.channels);
+            let gradient = Matrix::new(&gradient.data, gradient.positions(), self.outputs);
+            multiply_add(gradient, self.matrix(0).transposed(), &mut out.data);
+            return out;
+        }
+        if self.stride > 1 {
+            return self.scatter(input, gradient);
+        }
+        let reversed = Dense {
+            inputs: self.outputs,
+            outputs: self.inputs,
+            weights: &self.reversed(),
+            ..*self
+        };
+        reversed.forward(gradient, None)
+    }
+
+    /// The kernel turned by half a turn, inputs and outputs exchanged.
+    fn reversed(&self) -> Vec<f32> {
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        let taps = self.weights.chunks_exact(inputs * outputs).rev();
+        let exchanged = taps
+            .flat_map(|tap| (0..inputs * outputs).map(move |at| tap[at % inputs * outputs + at / inputs]));
+        exchanged.collect()
+    }
+
+    /// The gradient of the input as the sum of the windows that read it.
+    fn scatter(&self, input: &Maps, gradient: &Maps) -> Maps {
+        let at = self.geometry(input);
+        let mut out = Maps::zeros(input.batch, input.height, input.width, input.channels);
+        let mut padded = Padded::new(&at, self);
+        let mut windows = vec![0.0; at.output.1 * self.line()];
+        for image in 0..input.batch {
+            padded.data.fill(0.0);
+            let lines = gradient.image(image).chunks_exact(at.output.1 * self.outputs);
+            for (row, line) in lines.enumerate() {
+                let line = Matrix::new(line, at.output.1, self.outputs);
+                for kernel_row in 0..self.kernel {
+                    windows.fill(0.0);
+                    multiply_add(line, self.matrix(kernel_row).transposed(), &mut windows);
+                    padded.add(row, kernel_row, &windows);
+                }
+            }
+            padded.store(out.image_mut(image));
+        }
+        out
+    }
+}
+
+/// An image with zeros around it.
+struct Padded {
+    at: Geometry,
+    channels: usize,
+    data: Vec<f32>,
+}
+
+impl Padded {
+    fn new(at: &Geometry, layer: &Dense<'_>) -> Self {
+        let (height, width) = at.padded();
+        Self {
+            at: *at,
+            channels: layer.inputs,
+            data: vec![0.0; height * width * layer.inputs],
+        }
+    }
+
+    /// Copies an image; what lies around it was zero and stays so.
+    fn load(&mut self, image: &[f32]) {
+        let (start, len) = self.inner();
+        let lines = image.chunks_exact(self.at.input.1 * self.channels);
+        for (to, line) in self.lines().zip(lines) {
+            to[start..start + len].copy_from_slice(&line[..len]);
+        }
+    }
+
+    /// Copies the image out of what lies around it.
+    fn store(&mut self, image: &mut [f32]) {
+        let (start, len) = self.inner();
+        let lines = image.chunks_exact_mut(self.at.input.1 * self.channels);
+        for (from, line) in self.lines().zip(lines) {
+            line[..len].copy_from_slice(&from[start..start + len]);
+        }
+    }
+
+    /// The lines on which the image lies.
+    fn lines(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        let (_, width) = self.at.padded();
+        self.data
+            .chunks_exact_mut(width * self.channels)
+            .skip(self.at.before.0)
+    }
+
+    /// Where a line of the image begins in a line of this, and how much of it has room.
+    fn inner(&self) -> (usize, usize) {
+        let (_, width) = self.at.padded();
+        let columns = self.at.input.1.min(width - self.at.before.1);
+        (self.at.before.1 * self.channels, columns * self.channels)
+    }
+
+    /// One line of the windows of one line of outputs.
+    fn windows(&self, row: usize, kernel_row: usize) -> Matrix<'_> {
+        let line = self.at.kernel * self.channels;
+        let data = &self.data[self.line_start(row, kernel_row)..];
+        Matrix::strided(data, self.at.output.1, line, self.at.stride * self.channels)
+    }
+
+    /// Adds to one line of the windows of one line of outputs.
+    fn add(&mut self, row: usize, kernel_row: usize, windows: &[f32]) {
+        let (start, step) = (self.line_start(row, kernel_row), self.at.stride * self.channels);
+        let line = self.at.kernel * self.channels;
+        for (column, window) in windows.chunks_exact(line).enumerate() {
+            let to = &mut self.data[start + column * step..][..line];
+            to.iter_mut().zip(window).for_each(|(to, value)| *to += value);
+        }
+    }
+
+    fn line_start(&self, row: usize, kernel_row: usize) -> usize {
+        let (_, width) = self.at.padded();
+        (row * self.at.stride + kernel_row) * width * self.channels
     }
 }
 

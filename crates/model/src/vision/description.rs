@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::layer::{Activation, LayerShape, Mixing};
+use super::treatment::Treatment;
 use crate::{Error, Result};
 
 /// The size of an image.
@@ -29,16 +30,6 @@ impl ImageShape {
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
-
-/// How bytes become numbers: `(byte - mean) / scale`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PixelScale {
-    /// What becomes 0.
-    pub mean: f32,
-    /// What becomes 1 more.
-    pub scale: f32,
 }
 
 /// One convolution of 3×3 of a [`SmallCnn`], with batch norm and rectifier.
@@ -114,7 +105,7 @@ pub struct ImageNetwork {
     /// The images it reads.
     pub input: ImageShape,
     /// How bytes become numbers.
-    pub pixels: PixelScale,
+    pub treatment: Treatment,
     /// The layers between image and pooling.
     pub architecture: Architecture,
     /// How maps become a row.
@@ -140,7 +131,7 @@ impl ImageNetwork {
                 width,
                 channels: 3,
             },
-            pixels: PixelScale {
+            treatment: Treatment::Scale {
                 mean: 127.0,
                 scale: 128.0,
             },
@@ -150,15 +141,12 @@ impl ImageNetwork {
         }
     }
 
-    /// A small network with one logit, for images of any size from 8×8.
+    /// A small network with one logit.
     #[must_use]
-    pub const fn small(input: ImageShape, layers: SmallCnn) -> Self {
+    pub const fn small(input: ImageShape, treatment: Treatment, layers: SmallCnn) -> Self {
         Self {
             input,
-            pixels: PixelScale {
-                mean: 192.0,
-                scale: 64.0,
-            },
+            treatment,
             architecture: Architecture::SmallCnn(layers),
             pooling: Pooling::MeanMax,
             outputs: 1,
@@ -191,8 +179,8 @@ impl ImageNetwork {
                 "a convolution has no outputs, or steps other than 1 or 2",
             ),
             (
-                self.pixels.scale > 0.0 && self.pixels.scale.is_finite() && self.pixels.mean.is_finite(),
-                "the scale of pixels is not above 0",
+                self.treatment.fits(&self.input),
+                "the treatment of pixels does not fit the images",
             ),
             (
                 self.architecture != Architecture::EfficientNetLite0 || self.input.channels == 3,
@@ -209,7 +197,7 @@ impl ImageNetwork {
     pub(super) fn units(&self) -> Vec<UnitShape> {
         match &self.architecture {
             Architecture::EfficientNetLite0 => efficientnet_lite0(),
-            Architecture::SmallCnn(small) => small.units(self.input.channels),
+            Architecture::SmallCnn(small) => small.units(self.treatment.channels(self.input.channels)),
         }
     }
 

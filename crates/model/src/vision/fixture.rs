@@ -4,6 +4,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::maps::Maps;
+use super::network::Network;
+use super::{ImageModel, ImageNetwork, ImageRecord, ImageShape, SmallCnn, Treatment};
+use crate::calibration::Calibration;
 
 /// Draws within ±1.
 pub(super) fn uniform(seed: u64) -> impl FnMut() -> f32 {
@@ -24,6 +27,23 @@ pub(super) fn maps(batch: usize, height: usize, width: usize, channels: usize, s
         width,
         channels,
         data,
+    }
+}
+
+/// A network that has learned nothing.
+pub(crate) fn model() -> ImageModel {
+    let input = ImageShape {
+        height: 8,
+        width: 9,
+        channels: 1,
+    };
+    let network = ImageNetwork::small(input, Treatment::Residuals, SmallCnn::default());
+    ImageModel {
+        weights: Network::random(&network, 0.0, uniform(3)).store(),
+        record: ImageRecord {
+            network,
+            calibration: Calibration::Identity,
+        },
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Matrix<'a> {
     data: &'a [f32],
     rows: usize,
     columns: usize,
+    /// Numbers from one row to the next, or from one column to the next where those are contiguous.
+    stride: usize,
     order: Order,
 }
 
@@ -32,10 +34,18 @@ impl<'a> Matrix<'a> {
     /// A matrix stored row after row.
     pub(super) fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(data.len(), rows * columns, "the data fill the matrix");
+        Self::strided(data, rows, columns, columns)
+    }
+
+    /// A matrix whose rows begin every `stride` numbers; they may overlap.
+    pub(super) fn strided(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        let needed = rows.saturating_sub(1) * stride + columns;
+        assert!(data.len() >= needed, "the data hold the matrix");
         Self {
             data,
             rows,
             columns,
+            stride,
             order: Order::Rows,
         }
     }
@@ -56,8 +66,8 @@ impl<'a> Matrix<'a> {
     #[inline(always)]
     fn at(&self, row: usize, column: usize) -> f32 {
         match self.order {
-            Order::Rows => self.data[row * self.columns + column],
-            Order::Columns => self.data[column * self.rows + row],
+            Order::Rows => self.data[row * self.stride + column],
+            Order::Columns => self.data[column * self.stride + row],
         }
     }
 }
@@ -163,12 +173,12 @@ impl Product<'_> {
             match self.left.order {
                 Order::Rows => {
                     let rows: [&[f32]; TILE] = std::array::from_fn(|tile| {
-                        &self.left.data[(row + tile) * self.left.columns + place.depth..][..panel.len()]
+                        &self.left.data[(row + tile) * self.left.stride + place.depth..][..panel.len()]
                     });
                     add_rows(rows, panel, &mut sums);
                 }
                 Order::Columns => {
-                    let stride = self.left.rows;
+                    let stride = self.left.stride;
                     let columns = &self.left.data[place.depth * stride + row..];
                     add_columns(columns, stride, panel, &mut sums);
                 }
@@ -238,7 +248,7 @@ fn pack<const VECTORS: usize>(right: &Matrix<'_>, block: Block) -> Vec<[Lanes; V
             let row = block.depth + depth;
             let lanes = &mut lanes.as_flattened_mut()[..used];
             match right.order {
-                Order::Rows => lanes.copy_from_slice(&right.data[row * right.columns + start..][..used]),
+                Order::Rows => lanes.copy_from_slice(&right.data[row * right.stride + start..][..used]),
                 Order::Columns => {
                     for (lane, value) in lanes.iter_mut().enumerate() {
                         *value = right.at(row, start + lane);

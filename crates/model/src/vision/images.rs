@@ -1,7 +1,8 @@
 //! Images in plain memory.
 
-use super::description::{ImageShape, PixelScale};
+use super::description::ImageShape;
 use super::maps::Maps;
+use super::treatment::Treatment;
 use crate::{Error, Result};
 
 /// Images of one size.
@@ -74,21 +75,7 @@ impl Images {
     }
 
     /// Images as a network reads them.
-    pub(super) fn numbers(&self, indices: &[usize], scale: &PixelScale) -> Maps {
-        let pixels = indices.iter().flat_map(|&at| self.image(at));
-        let ImageShape {
-            height,
-            width,
-            channels,
-        } = self.shape;
-        Maps {
-            batch: indices.len(),
-            height,
-            width,
-            channels,
-            data: pixels
-                .map(|&byte| (f32::from(byte) - scale.mean) / scale.scale)
-                .collect(),
-        }
+    pub(super) fn numbers(&self, indices: &[usize], treatment: Treatment) -> Maps {
+        treatment.apply(indices.iter().map(|&at| self.image(at)), &self.shape)
     }
 }

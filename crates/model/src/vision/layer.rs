@@ -211,14 +211,14 @@ impl Layer {
                 depthwise(&self.shape, &self.kernel.value).backward_weights(input, &gradient, weights);
             }
         }
-        match (wants_input, self.shape.mixing) {
-            (WantsInput::No, _) => None,
-            (WantsInput::Yes, Mixing::Dense) => {
-                Some(dense(&self.shape, &self.kernel.value).backward_input(input, &gradient))
-            }
-            (WantsInput::Yes, Mixing::Depthwise) => {
-                Some(depthwise(&self.shape, &self.kernel.value).backward_input(input, &gradient))
-            }
+        match wants_input {
+            WantsInput::No => None,
+            WantsInput::Yes => Some(gradient_of_input(
+                &self.shape,
+                &self.kernel.value,
+                input,
+                &gradient,
+            )),
         }
     }
 
@@ -280,6 +280,24 @@ impl FoldedLayer {
         let mut out = convolve(&self.shape, &self.kernel, input, Some(&self.bias));
         batch_norm::clamp(&mut out.data, self.shape.activation.bounds());
         out
+    }
+
+    /// The gradient of the input from that of the output.
+    pub(super) fn backward_input(&self, input: &Maps, output: &Maps, mut gradient: Maps) -> Maps {
+        let (low, high) = self.shape.activation.bounds();
+        for (gradient, &output) in gradient.data.iter_mut().zip(&output.data) {
+            if output <= low || output >= high {
+                *gradient = 0.0;
+            }
+        }
+        gradient_of_input(&self.shape, &self.kernel, input, &gradient)
+    }
+}
+
+fn gradient_of_input(shape: &LayerShape, kernel: &[f32], input: &Maps, gradient: &Maps) -> Maps {
+    match shape.mixing {
+        Mixing::Dense => dense(shape, kernel).backward_input(input, gradient),
+        Mixing::Depthwise => depthwise(shape, kernel).backward_input(input, gradient),
     }
 }
 

@@ -260,6 +260,41 @@ impl Unit<FoldedLayer> {
     }
 }
 
+impl Unit<FoldedLayer> {
+    /// The output of each layer.
+    fn outputs(&self, input: &Maps) -> Vec<Maps> {
+        let mut outputs: Vec<Maps> = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            let output = layer.forward(outputs.last().unwrap_or(input));
+            outputs.push(output);
+        }
+        outputs
+    }
+
+    /// The output of the unit from that of its layers.
+    fn close(&self, outputs: &[Maps], input: &Maps) -> Maps {
+        let mut output = outputs.last().expect("a unit has a layer").clone();
+        if self.skip {
+            output.add(input);
+        }
+        output
+    }
+
+    /// The gradient of the input.
+    fn backward(&self, input: &Maps, outputs: &[Maps], gradient: Maps) -> Maps {
+        let past = self.skip.then(|| gradient.clone());
+        let mut gradient = gradient;
+        for (at, layer) in self.layers.iter().enumerate().rev() {
+            let before = if at == 0 { input } else { &outputs[at - 1] };
+            gradient = layer.backward_input(before, &outputs[at], gradient);
+        }
+        if let Some(past) = past {
+            gradient.add(&past);
+        }
+        gradient
+    }
+}
+
 /// A network as it scores: one image at a time, so that an image's numbers are the same in every batch (INV-5).
 #[derive(Clone, Debug)]
 pub(super) struct Folded {
@@ -276,9 +311,10 @@ impl Folded {
     /// If the images have another shape than the network reads.
     pub(super) fn embeddings(&self, images: &Images) -> Result<Vec<f32>> {
         images.check_shape(&self.description.input)?;
-        let rows = (0..images.len())
-            .flat_map(|image| self.embedding(images.numbers(&[image], &self.description.pixels)));
-        Ok(rows.collect())
+        let numbers = |image| images.numbers(&[image], self.description.treatment);
+        Ok((0..images.len())
+            .flat_map(|image| self.embedding(numbers(image)))
+            .collect())
     }
 
     /// The head's outputs for rows of embeddings.
@@ -286,7 +322,29 @@ impl Folded {
         self.head.forward(embeddings)
     }
 
-    fn embedding(&self, image: Maps) -> Vec<f32> {
+    /// How much the first output rises with each number of an image.
+    pub(super) fn slopes(&self, image: Maps) -> Maps {
+        let mut inputs = vec![image];
+        let mut outputs: Vec<Vec<Maps>> = Vec::new();
+        for unit in &self.units {
+            let input = inputs.last().expect("it begins with the image");
+            let of_layers = unit.outputs(input);
+            inputs.push(unit.close(&of_layers, input));
+            outputs.push(of_layers);
+        }
+        let maps = inputs.last().expect("it begins with the image");
+        let pooled = pooling::forward(self.pooling, maps);
+        let mut first = vec![0.0; self.description.outputs];
+        first[0] = 1.0;
+        let rows = self.head.clone().backward(&pooled.rows, &first);
+        let mut slopes = pooling::backward(self.pooling, maps, &pooled, &rows);
+        for ((unit, input), outputs) in self.units.iter().zip(&inputs).zip(&outputs).rev() {
+            slopes = unit.backward(input, outputs, slopes);
+        }
+        slopes
+    }
+
+    pub(super) fn embedding(&self, image: Maps) -> Vec<f32> {
         let maps = self.units.iter().fold(image, |maps, unit| unit.forward(maps));
         pooling::forward(self.pooling, &maps).rows
     }

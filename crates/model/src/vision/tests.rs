@@ -18,10 +18,15 @@ const SHAPE: ImageShape = ImageShape {
     channels: 1,
 };
 
+const GREY: Treatment = Treatment::Scale {
+    mean: 128.0,
+    scale: 64.0,
+};
+
 fn small() -> ImageNetwork {
     let block = |outputs, stride| ConvBlock { outputs, stride };
     let blocks = vec![block(8, 1), block(12, 2)];
-    ImageNetwork::small(SHAPE, SmallCnn { blocks })
+    ImageNetwork::small(SHAPE, GREY, SmallCnn { blocks })
 }
 
 /// A short pretrained-like chain: the first units of the large network.
@@ -100,7 +105,11 @@ fn the_networks_have_their_published_size() {
         width: 320,
         channels: 1,
     };
-    let mut small = Network::random(&ImageNetwork::small(strip, SmallCnn::default()), 0.0, uniform(1));
+    let mut small = Network::random(
+        &ImageNetwork::small(strip, GREY, SmallCnn::default()),
+        0.0,
+        uniform(1),
+    );
     assert!(
         (80_000..140_000).contains(&count(&mut small)),
         "{}",
@@ -315,7 +324,67 @@ fn a_model_survives_its_file_and_scores_alike_in_every_batch() {
     assert_eq!(alone[0], together[4], "INV-5");
 }
 
-/// Prints how many images a second pass forward and backward. `BENCH=lite0|small`
+#[test]
+fn a_heat_map_is_the_slope_of_the_logit_and_points_at_what_was_learned() {
+    let model = train(1, ImageStart::Random, &settings(12)).model;
+    let scorer = model.scorer().unwrap();
+    let mut blank = vec![128; SHAPE.len()];
+    for (row, column) in (2..5).flat_map(|row| (8..11).map(move |column| (row, column))) {
+        blank[row * SHAPE.width + column] = 220;
+    }
+    let images = Images::new(SHAPE, blank).unwrap();
+    let heat = scorer.heat_map(&images, 0).unwrap();
+    assert_eq!((heat.height, heat.width, heat.values.len()), (10, 14, 140));
+    let inside = |at: usize| (2..5).contains(&(at / 14)) && (8..11).contains(&(at % 14));
+    assert!(
+        (0..140).all(|at| inside(at) || heat.values[at] == 0.0),
+        "what is even says nothing"
+    );
+    assert!(
+        (0..140)
+            .filter(|&at| inside(at))
+            .map(|at| heat.values[at])
+            .sum::<f32>()
+            > 0.0
+    );
+    assert!(scorer.heat_map(&images, 1).is_err());
+}
+
+#[test]
+fn slopes_of_the_scoring_network_are_slopes() {
+    for description in [small(), ImageNetwork::efficientnet_lite0(32, 32, 1)] {
+        let folded = Network::random(&description, 0.0, uniform(1)).fold();
+        let ImageShape {
+            height,
+            width,
+            channels,
+        } = description.input;
+        let image = maps(1, height, width, channels, 2);
+        let slopes = folded.slopes(image.clone());
+        let logit = |data: &[f32]| {
+            let image = Maps {
+                data: data.to_vec(),
+                ..image.clone()
+            };
+            folded.outputs(&folded.embedding(image))
+        };
+        // Along the slope, where the bends of many rectifiers even out.
+        let step = 1e-3;
+        let along = |sign: f32| {
+            let moved = image
+                .data
+                .iter()
+                .zip(&slopes.data)
+                .map(|(x, slope)| x + sign * step * slope);
+            f64::from(logit(&moved.collect::<Vec<_>>())[0])
+        };
+        let square: f64 = slopes.data.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+        let found = (along(1.0) - along(-1.0)) / (2.0 * f64::from(step));
+        assert!((found / square - 1.0).abs() < 0.05, "{found} {square}");
+    }
+}
+
+/// Prints how many images a second pass forward and backward on one thread.
 #[test]
 #[ignore = "prints times"]
 #[allow(clippy::print_stderr)]
@@ -329,6 +398,7 @@ fn speed() {
                     width: 320,
                     channels: 1,
                 },
+                GREY,
                 SmallCnn::default(),
             ),
             32,

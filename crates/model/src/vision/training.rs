@@ -13,7 +13,7 @@ use super::backbone::Backbone;
 use super::description::ImageNetwork;
 use super::images::Images;
 use super::maps::Maps;
-use super::model::ImageModel;
+use super::model::{ImageModel, ImageRecord};
 use super::network::Network;
 use super::optimiser::{AdamW, Learning};
 use super::settings::{ImageTrainingSettings, Stage, Unfrozen};
@@ -132,7 +132,13 @@ pub fn train_images(
     let logits = run.validation_logits()?;
     let calibration = Calibration::fit(&logits, &labels_of(request, request.validation));
     Ok(TrainedImages {
-        model: ImageModel::new(&run.network, request.network, calibration),
+        model: ImageModel {
+            record: ImageRecord {
+                network: request.network.clone(),
+                calibration,
+            },
+            weights: run.network.store(),
+        },
         curve: history.epochs,
     })
 }
@@ -271,7 +277,7 @@ impl<'a> Run<'a> {
             });
         }
         let all: Vec<usize> = (0..batch.len()).collect();
-        Ok(images.numbers(&all, &self.request.network.pixels))
+        Ok(images.numbers(&all, self.request.network.treatment))
     }
 
     /// One step on a batch; its summed loss.
@@ -349,7 +355,7 @@ fn start(request: &ImageTrainingRequest<'_>, uniform: impl FnMut() -> f32) -> Re
     let bias = narrow(libm::log(odds * request.settings.positive_weight));
     let other = |description: &ImageNetwork| {
         description.architecture != request.network.architecture
-            || description.pixels != request.network.pixels
+            || description.treatment != request.network.treatment
     };
     match request.start {
         ImageStart::Random => Ok(Network::random(request.network, bias, uniform)),
