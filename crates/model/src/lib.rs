@@ -5,7 +5,7 @@
 //! rows is what the scorer serves. candle computes gradients and is named nowhere outside [`mlp`].
 //!
 //! The two entries are [`train`], which turns labelled rows into a bundle, and [`Scorer`], which turns a bundle and
-//! rows into scores.
+//! rows into scores. Networks over images, with kernels of their own, are in [`vision`].
 
 mod batch;
 pub mod bundle;

@@ -39,7 +39,7 @@ impl<'a> Matrix<'a> {
 
     /// A matrix whose rows begin every `stride` numbers; they may overlap.
     pub(super) fn strided(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
-        let needed = rows.saturating_sub(1) * stride + columns;
+        let needed = rows.checked_sub(1).map_or(0, |last| last * stride + columns);
         assert!(data.len() >= needed, "the data hold the matrix");
         Self {
             data,

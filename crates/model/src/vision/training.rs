@@ -379,7 +379,7 @@ fn first_unit(unfrozen: Unfrozen, units: usize) -> usize {
 }
 
 /// 0 for a share of the numbers, and for the others what keeps their mean; empty where none is dropped.
-fn keep_mask(count: usize, dropout: f64, random: &mut ChaCha8Rng) -> Vec<f32> {
+pub(super) fn keep_mask(count: usize, dropout: f64, random: &mut ChaCha8Rng) -> Vec<f32> {
     if dropout == 0.0 {
         return Vec::new();
     }
@@ -396,7 +396,7 @@ fn keep_mask(count: usize, dropout: f64, random: &mut ChaCha8Rng) -> Vec<f32> {
 }
 
 /// The summed cross-entropy, and the gradient of its mean.
-fn loss(logits: &[f32], labels: &[f32], positive_weight: f64) -> (f64, Vec<f32>) {
+pub(super) fn loss(logits: &[f32], labels: &[f32], positive_weight: f64) -> (f64, Vec<f32>) {
     let count = logits.len() as f64;
     let each = logits.iter().zip(labels).map(|(&logit, &label)| {
         let weight = if is_positive(label) { positive_weight } else { 1.0 };

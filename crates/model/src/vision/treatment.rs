@@ -139,8 +139,8 @@ mod tests {
         assert_eq!(treated(&dark), treated(&pale));
         assert_eq!(
             treated(&dark).data[..4],
-            [-2.0, 3.0, 3.0, 3.0],
-            "ink beside paper"
+            [-2.0, 3.0, 3.0, 1.0],
+            "ink in the corner, paper beside it"
         );
         let even = treated(&[200; 24]);
         assert!(
