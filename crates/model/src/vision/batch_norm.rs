@@ -125,9 +125,17 @@ impl Normalised {
 
     /// Scaled, shifted and rectified.
     pub(super) fn output(&self, scale: &[f32], shift: &[f32], activation: Activation) -> Maps {
-        let mut output = self.maps.clone();
+        let Maps {
+            batch,
+            height,
+            width,
+            channels,
+            ..
+        } = self.maps;
+        let mut output = Maps::zeros(batch, height, width, channels);
         dispatch(Rectify {
-            data: &mut output.data,
+            from: &self.maps.data,
+            to: &mut output.data,
             scale,
             shift,
             bounds: activation.bounds(),
@@ -201,7 +209,8 @@ impl Kernel for Standardise<'_> {
 }
 
 struct Rectify<'a> {
-    data: &'a mut [f32],
+    from: &'a [f32],
+    to: &'a mut [f32],
     scale: &'a [f32],
     shift: &'a [f32],
     bounds: (f32, f32),
@@ -211,10 +220,11 @@ impl Kernel for Rectify<'_> {
     #[inline(always)]
     fn run<const VECTORS: usize, const TILE: usize>(self) {
         let (channels, (low, high)) = (self.scale.len(), self.bounds);
-        for position in self.data.chunks_exact_mut(channels) {
-            let channels = position.iter_mut().zip(self.scale.iter().zip(self.shift));
-            for (value, (scale, shift)) in channels {
-                *value = rectified(*value * scale + shift, low, high);
+        let positions = self.from.chunks_exact(channels);
+        for (from, to) in positions.zip(self.to.chunks_exact_mut(channels)) {
+            let parameters = self.scale.iter().zip(self.shift);
+            for ((from, to), (scale, shift)) in from.iter().zip(to).zip(parameters) {
+                *to = rectified(from * scale + shift, low, high);
             }
         }
     }

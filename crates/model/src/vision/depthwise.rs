@@ -133,7 +133,6 @@ fn lanes(values: &[f32]) -> Lanes {
 
 /// A group's values at every position of one image, with zeros around them.
 struct Plane {
-    height: usize,
     width: usize,
     values: Vec<Lanes>,
 }
@@ -141,7 +140,6 @@ struct Plane {
 impl Plane {
     fn new((height, width): (usize, usize)) -> Self {
         Self {
-            height,
             width,
             values: vec![[0.0; LANES]; height * width],
         }
@@ -149,26 +147,48 @@ impl Plane {
 
     /// Copies a group of an image to these steps. What lies between and around was zero and stays so.
     fn load(&mut self, maps: &Maps, image: usize, group: Group, (before, step): ((usize, usize), usize)) {
-        let from = maps.image(image);
-        for (row, line) in from.chunks_exact(maps.width * maps.channels).enumerate() {
-            let place = row * step + before.0;
-            if place >= self.height {
-                break;
-            }
-            let to = &mut self.values[place * self.width..][before.1..self.width];
-            let to = to.iter_mut().step_by(step);
-            for (to, from) in to.zip(line.chunks_exact(maps.channels)) {
+        dispatch(Load {
+            plane: self,
+            maps,
+            image,
+            group,
+            before,
+            step,
+        });
+    }
+
+    #[inline(always)]
+    fn line(&self, row: usize, column: usize, len: usize) -> &[Lanes] {
+        &self.values[row * self.width + column..][..len]
+    }
+}
+
+struct Load<'a> {
+    plane: &'a mut Plane,
+    maps: &'a Maps,
+    image: usize,
+    group: Group,
+    before: (usize, usize),
+    step: usize,
+}
+
+impl Kernel for Load<'_> {
+    #[inline(always)]
+    fn run<const VECTORS: usize, const TILE: usize>(self) {
+        let Self {
+            plane, maps, group, ..
+        } = self;
+        let from = maps.image(self.image).chunks_exact(maps.width * maps.channels);
+        let to = plane.values.chunks_exact_mut(plane.width);
+        for (from, to) in from.zip(to.skip(self.before.0).step_by(self.step)) {
+            let to = to[self.before.1..].iter_mut().step_by(self.step);
+            for (to, from) in to.zip(from.chunks_exact(maps.channels)) {
                 match from[group.start..].first_chunk() {
                     Some(whole) if group.len == LANES => *to = *whole,
                     _ => to[..group.len].copy_from_slice(&from[group.start..][..group.len]),
                 }
             }
         }
-    }
-
-    #[inline(always)]
-    fn line(&self, row: usize, column: usize, len: usize) -> &[Lanes] {
-        &self.values[row * self.width + column..][..len]
     }
 }
 

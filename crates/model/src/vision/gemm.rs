@@ -198,11 +198,12 @@ impl Product<'_> {
         let mut sums = [[[0.0; LANES]; VECTORS]; TILE];
         for (tile, sums) in sums.iter_mut().enumerate() {
             let from = &self.out[(row + tile) * self.right.columns + place.column..][..place.width];
-            let sums = sums.as_flattened_mut();
-            if from.len() == sums.len() {
-                sums.copy_from_slice(from);
-            } else {
-                sums[..from.len()].copy_from_slice(from);
+            let (whole, rest) = from.as_chunks::<LANES>();
+            for (sums, whole) in sums.iter_mut().zip(whole) {
+                *sums = *whole;
+            }
+            if whole.len() < VECTORS {
+                sums[whole.len()][..rest.len()].copy_from_slice(rest);
             }
         }
         sums
@@ -217,11 +218,12 @@ impl Product<'_> {
     ) {
         for (tile, sums) in sums.iter().enumerate() {
             let to = &mut self.out[(row + tile) * self.right.columns + place.column..][..place.width];
-            let sums = sums.as_flattened();
-            if to.len() == sums.len() {
-                to.copy_from_slice(sums);
-            } else {
-                to.copy_from_slice(&sums[..to.len()]);
+            let (whole, rest) = to.as_chunks_mut::<LANES>();
+            if whole.len() < VECTORS {
+                rest.copy_from_slice(&sums[whole.len()][..rest.len()]);
+            }
+            for (whole, sums) in whole.iter_mut().zip(sums) {
+                *whole = *sums;
             }
         }
     }

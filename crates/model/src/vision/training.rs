@@ -103,32 +103,20 @@ pub fn train_images(
 ) -> Result<TrainedImages> {
     check(request)?;
     let mut run = Run::new(request)?;
-    let mut best = run.network.clone();
-    let mut history = History::default();
-    let untrained = run.validate(0, 0.0)?;
-    let mut flow = history.add(untrained, request, progress).1;
+    let mut history = History::new(&run.network);
+    history.add(run.validate(0, 0.0)?, &run.network, request, progress);
     for (at, stage) in request.settings.stages.iter().enumerate() {
-        if flow.is_break() {
-            break;
-        }
-        run.network = best.clone();
-        run.begin(stage);
-        let mut since_best = 0;
+        run.begin(stage, &history.best);
+        history.since_best = 0;
         for _ in 0..stage.max_epochs {
-            let loss = run.epoch(stage, augment)?;
-            let epoch = run.validate(at, loss)?;
-            let (is_best, after) = history.add(epoch, request, progress);
-            flow = after;
-            since_best += 1;
-            if is_best {
-                (best, since_best) = (run.network.clone(), 0);
-            }
-            if flow.is_break() || since_best >= request.settings.patience_epochs {
+            if history.interrupted || history.since_best >= request.settings.patience_epochs {
                 break;
             }
+            let loss = run.epoch(stage, augment)?;
+            history.add(run.validate(at, loss)?, &run.network, request, progress);
         }
     }
-    run.network = best;
+    run.network = history.best;
     let logits = run.validation_logits()?;
     let calibration = Calibration::fit(&logits, &labels_of(request, request.validation));
     Ok(TrainedImages {
@@ -161,6 +149,11 @@ fn check(request: &ImageTrainingRequest<'_>) -> Result<()> {
         });
     }
     for (part, indices) in [("training", request.train), ("validation", request.validation)] {
+        if indices.iter().any(|&at| at >= expected) {
+            return Err(Error::Inconsistent {
+                reason: "there is no image at an index to learn from",
+            });
+        }
         let positives = labels_of(request, indices)
             .into_iter()
             .filter(|&y| is_positive(y))
@@ -180,31 +173,44 @@ fn labels_of(request: &ImageTrainingRequest<'_>, indices: &[usize]) -> Vec<f32> 
     indices.iter().map(|&at| request.labels[at]).collect()
 }
 
-/// The passes so far.
-#[derive(Default)]
+/// The passes so far, and the network after the best of them.
 struct History {
     epochs: Vec<ImageEpoch>,
-    best: Option<f64>,
+    best: Network,
+    best_score: f64,
+    /// Passes since the best one, or since the stage began.
+    since_best: usize,
+    interrupted: bool,
 }
 
 impl History {
-    /// Numbers and keeps a pass; whether it is the best, and whether to go on.
+    fn new(network: &Network) -> Self {
+        Self {
+            epochs: Vec::new(),
+            best: network.clone(),
+            best_score: f64::NEG_INFINITY,
+            since_best: 0,
+            interrupted: false,
+        }
+    }
+
+    /// Numbers and keeps a pass.
     fn add(
         &mut self,
         mut epoch: ImageEpoch,
+        network: &Network,
         request: &ImageTrainingRequest<'_>,
         progress: &mut ImageProgress<'_>,
-    ) -> (bool, ControlFlow<()>) {
+    ) {
         let score = request.settings.stop_by.score(&epoch);
         epoch.epoch = self.epochs.len();
-        epoch.best = self.best.is_none_or(|best| score > best);
+        epoch.best = score > self.best_score;
+        self.since_best += 1;
         if epoch.best {
-            self.best = Some(score);
+            (self.best, self.best_score, self.since_best) = (network.clone(), score, 0);
         }
-        let flow = progress(&epoch);
-        let is_best = epoch.best;
+        self.interrupted = progress(&epoch).is_break();
         self.epochs.push(epoch);
-        (is_best, flow)
     }
 }
 
@@ -235,8 +241,9 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// A stage has its own schedule and forgets the gradients of the one before.
-    fn begin(&mut self, stage: &Stage) {
+    /// A stage starts from the best network so far, has its own schedule, and forgets the gradients of the one before.
+    fn begin(&mut self, stage: &Stage, best: &Network) {
+        self.network = best.clone();
         let settings = self.request.settings;
         self.optimiser = AdamW::new(settings.weight_decay, settings.gradient_clip);
         self.schedule = schedule(self.request, stage);

@@ -1,7 +1,5 @@
 //! Training of fusion networks.
 
-use std::ops::ControlFlow;
-
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -70,9 +68,9 @@ pub fn train_fusion(request: &FusionRequest<'_>, progress: &mut ImageProgress<'_
         if report.best {
             (best, best_epoch, best_score) = (run.network.clone(), epoch, score);
         }
-        let flow = progress(&report);
+        let interrupted = progress(&report).is_break();
         curve.push(report);
-        if flow == ControlFlow::Break(()) || epoch - best_epoch >= request.optimiser.patience_epochs {
+        if interrupted || epoch - best_epoch >= request.optimiser.patience_epochs {
             break;
         }
     }
@@ -108,6 +106,11 @@ fn check(request: &FusionRequest<'_>) -> Result<()> {
         });
     }
     for (part, rows) in [("training", request.train), ("validation", request.validation)] {
+        if rows.iter().any(|&row| row >= expected) {
+            return Err(Error::Inconsistent {
+                reason: "there is no row at an index to learn from",
+            });
+        }
         let positives = positives(request, rows);
         if positives == 0 || positives == rows.len() {
             return Err(Error::TooFewRows {
