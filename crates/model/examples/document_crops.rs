@@ -151,7 +151,6 @@ impl Trial {
                 settings: ImageTrainingSettings {
                     stages: vec![stage(Unfrozen::Head, 1, 1.0), stage(Unfrozen::All, epochs, 0.95)],
                     patience_epochs: epochs,
-                    norm_momentum: 0.1,
                     ..ImageTrainingSettings::fine_tuning()
                 },
                 backbone: Some(Backbone::from_safetensors(&std::fs::read(kind)?)?),
@@ -171,8 +170,6 @@ impl Trial {
             settings: ImageTrainingSettings {
                 stages: vec![stage(Unfrozen::All, epochs, 1.0)],
                 patience_epochs: epochs,
-                batch_images: 16,
-                dropout: 0.3,
                 ..Default::default()
             },
             backbone: None,
@@ -259,8 +256,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let crops = Crops::read(&argument(0, "crops.bin"))?;
     let trial = Trial::new(
         &argument(1, "small"),
-        argument(3, "25").parse()?,
-        argument(4, "0.004").parse()?,
+        argument(3, "80").parse()?,
+        argument(4, "0.006").parse()?,
     )?;
     let seeds: u64 = argument(5, "1").parse()?;
     let mut found = Vec::new();

@@ -65,6 +65,7 @@ fn settings(max_epochs: usize) -> ImageTrainingSettings {
             learning_rate: 1e-2,
             rate_decay: 1.0,
         }],
+        batch_images: 32,
         ..Default::default()
     }
 }
