@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 pub(crate) use manifest::weights_hash;
 pub use manifest::{BaselineValue, FORMAT, Lineage, Manifest, Measured, SchemaRecord};
 
+use crate::inference::Weights;
+use crate::vision::ImageModel;
 use crate::{Error, Result};
 
 /// The name of the manifest's file.
@@ -84,6 +86,42 @@ impl Bundle {
     }
 }
 
+/// An image network's tensors carry this before their names, to lie in one file with the others.
+const IMAGE_PREFIX: &str = "image.";
+
+impl Bundle {
+    /// The same model with an image network beside it, in place of any it had.
+    ///
+    /// # Errors
+    /// If the weights are not a safetensors file.
+    pub fn with_image(mut self, image: &ImageModel) -> Result<Self> {
+        let mut tensors = Weights::from_safetensors(&self.weights)?.into_tensors();
+        tensors.retain(|name, _| !name.starts_with(IMAGE_PREFIX));
+        let of_image = image.weights.clone().into_tensors().into_iter();
+        tensors.extend(of_image.map(|(name, tensor)| (format!("{IMAGE_PREFIX}{name}"), tensor)));
+        self.weights = Weights::new(tensors).to_safetensors()?;
+        self.manifest.weights_sha256 = weights_hash(&self.weights);
+        self.manifest.image = Some(image.record.clone());
+        Ok(self)
+    }
+
+    /// The image network beside the model, where there is one.
+    ///
+    /// # Errors
+    /// If its tensors are absent or do not fit its description.
+    pub fn image(&self) -> Result<Option<ImageModel>> {
+        let Some(record) = &self.manifest.image else {
+            return Ok(None);
+        };
+        let tensors = Weights::from_safetensors(&self.weights)?
+            .into_tensors()
+            .into_iter();
+        let of_image =
+            tensors.filter_map(|(name, tensor)| Some((name.strip_prefix(IMAGE_PREFIX)?.to_owned(), tensor)));
+        ImageModel::new(record.clone(), Weights::new(of_image.collect())).map(Some)
+    }
+}
+
 /// SHA-256 in hexadecimal.
 #[must_use]
 pub(crate) fn sha256(bytes: &[u8]) -> String {
@@ -121,6 +159,25 @@ mod tests {
             Bundle::decode(&files),
             Err(Error::Hash { what: "weights", .. })
         ));
+    }
+
+    #[test]
+    fn an_image_network_lies_beside_the_model_and_changes_nothing_of_it() {
+        let (alone, image) = (bundle(), crate::vision::fixture::model());
+        assert!(
+            !String::from_utf8(alone.manifest.canonical())
+                .unwrap()
+                .contains("\"image\"")
+        );
+        assert_eq!(alone.image().unwrap(), None);
+        let both = alone.clone().with_image(&image).unwrap();
+        assert_ne!(both.version(), alone.version());
+        let read = Bundle::decode_version(&both.encode(), &both.version()).unwrap();
+        assert_eq!(read.image().unwrap(), Some(image.clone()));
+        assert_eq!(both.with_image(&image).unwrap(), read);
+        let rows = crate::training::fixture::rows(20, 3);
+        let scores = |bundle: &Bundle| crate::Scorer::new(bundle).unwrap().score(&rows).unwrap();
+        assert_eq!(scores(&read), scores(&alone));
     }
 
     #[test]

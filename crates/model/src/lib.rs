@@ -5,7 +5,7 @@
 //! rows is what the scorer serves. candle computes gradients and is named nowhere outside [`mlp`].
 //!
 //! The two entries are [`train`], which turns labelled rows into a bundle, and [`Scorer`], which turns a bundle and
-//! rows into scores.
+//! rows into scores. Networks over images, with kernels of their own, are in [`vision`].
 
 mod batch;
 pub mod bundle;
@@ -19,8 +19,10 @@ pub mod mlp;
 pub mod preprocessing;
 pub mod rows;
 mod scalar;
+mod schedule;
 pub mod scorer;
 pub mod training;
+pub mod vision;
 
 pub use bundle::{Bundle, Manifest};
 pub use error::{Error, Result};

@@ -8,7 +8,6 @@ mod loss;
 mod network;
 mod optimiser;
 mod parameters;
-mod schedule;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -25,11 +24,11 @@ use crate::dataset::Table;
 use crate::inference::{Ensemble, NetworkDescription, Tensor, Weights};
 use crate::metrics::average_precision;
 use crate::scalar::cross_entropy;
+use crate::schedule::{Rates, Schedule};
 use crate::{Error, Result};
 use network::{Batch, Mlp};
 use optimiser::AdamW;
 use parameters::Parameters;
-use schedule::Schedule;
 
 /// What one pass over the training rows came to.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -142,7 +141,12 @@ impl<'a> Run<'a> {
         let steps = request.train.inputs.len.div_ceil(settings.batch_rows) * settings.max_epochs;
         let optimiser = AdamW::new(&parameters, settings)?;
         let order = (0..request.train.inputs.len).collect();
-        let schedule = Schedule::new(settings, steps);
+        let rates = Rates {
+            highest: settings.learning_rate,
+            warmup_share: settings.warmup_share,
+            final_share: settings.final_rate_share,
+        };
+        let schedule = Schedule::new(&rates, steps);
         Ok(Self {
             request,
             parameters,

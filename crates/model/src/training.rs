@@ -110,6 +110,7 @@ pub fn train(request: &TrainingRequest<'_>, progress: &mut Progress<'_>) -> Resu
         thresholds,
         metrics: measured(request, measures.clone()),
         lineage: lineage(request),
+        image: None,
         weights_sha256: weights_hash(&weights),
     };
     Ok(Trained {

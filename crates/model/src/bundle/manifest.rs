@@ -9,6 +9,7 @@ use crate::calibration::Calibration;
 use crate::inference::NetworkDescription;
 use crate::metrics::{Measures, Thresholds};
 use crate::preprocessing::Preprocessing;
+use crate::vision::ImageRecord;
 use crate::{Column, Error, FeatureKind, FeatureSchema, Result, Rows};
 
 /// The format that this version writes and reads.
@@ -90,6 +91,9 @@ pub struct Manifest {
     pub metrics: Measured,
     /// Where it came from.
     pub lineage: Lineage,
+    /// The image network beside it, whose tensors lie in the same file; a bundle without one does not name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageRecord>,
     /// The SHA-256 of the weights' file, in hexadecimal.
     pub weights_sha256: String,
 }
@@ -167,6 +171,9 @@ impl Manifest {
             });
         }
         self.network.validate()?;
+        if let Some(image) = &self.image {
+            image.network.validate()?;
+        }
         let embedded = self
             .network
             .embeddings

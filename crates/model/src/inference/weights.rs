@@ -72,7 +72,7 @@ impl Weights {
         serialize(views, None).map_err(Error::Weights)
     }
 
-    /// Reads a safetensors file of 32-bit floats.
+    /// Reads a safetensors file of floats of 32 bits, or of 16, which are widened.
     ///
     /// # Errors
     /// If it is damaged, or holds other types.
@@ -80,25 +80,41 @@ impl Weights {
         let file = SafeTensors::deserialize(bytes).map_err(Error::Weights)?;
         let tensors = file.iter().map(|(name, view)| {
             let shape = view.shape().to_vec();
-            if view.dtype() != Dtype::F32 {
-                return Err(Error::Tensor {
-                    name: name.to_owned(),
-                    shape,
-                });
-            }
-            let data = view
-                .data()
-                .as_chunks()
-                .0
-                .iter()
-                .map(|four| f32::from_le_bytes(*four))
-                .collect();
+            let data = match view.dtype() {
+                Dtype::F32 => each(view.data(), f32::from_le_bytes),
+                Dtype::F16 => each(view.data(), |bytes| widen(u16::from_le_bytes(bytes))),
+                _ => {
+                    return Err(Error::Tensor {
+                        name: name.to_owned(),
+                        shape,
+                    });
+                }
+            };
             Ok((name.to_owned(), Tensor { shape, data }))
         });
         Ok(Self {
             tensors: tensors.collect::<Result<_>>()?,
         })
     }
+}
+
+fn each<const BYTES: usize>(data: &[u8], read: impl Fn([u8; BYTES]) -> f32) -> Vec<f32> {
+    data.as_chunks().0.iter().map(|bytes| read(*bytes)).collect()
+}
+
+/// The number of these 16 bits.
+///
+/// # Source
+/// IEEE 754-2019, binary16: one bit of sign, five of exponent biased by 15, ten of fraction.
+fn widen(half: u16) -> f32 {
+    let (sign, exponent, fraction) = (half >> 15, (half >> 10) & 31, half & 1023);
+    let magnitude = match exponent {
+        0 => f32::from(fraction) / 16_777_216.0,
+        31 if fraction == 0 => f32::INFINITY,
+        31 => f32::NAN,
+        _ => f32::from_bits((u32::from(exponent) + 112) << 23 | u32::from(fraction) << 13),
+    };
+    if sign == 0 { magnitude } else { -magnitude }
 }
 
 fn little_endian(tensor: &Tensor) -> Vec<u8> {
@@ -133,6 +149,24 @@ mod tests {
             Weights::from_safetensors(&bytes[..bytes.len() - 1]),
             Err(Error::Weights(_))
         ));
+    }
+
+    /// `numpy.array(bits, numpy.uint16).view(numpy.float16)`
+    #[test]
+    fn halves_are_widened_exactly() {
+        let bits = [0x0000_u16, 0x0001, 0x03ff, 0x0400, 0x3555, 0xc000, 0x7bff, 0x7c00];
+        let right = [
+            0.0,
+            5.960_464_5e-8,
+            6.097_555e-5,
+            6.103_515_6e-5,
+            0.333_251_95,
+            -2.0,
+            65504.0,
+            f32::INFINITY,
+        ];
+        assert_eq!(bits.map(widen), right);
+        assert!(widen(0xfe00).is_nan());
     }
 
     #[test]
