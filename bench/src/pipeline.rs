@@ -209,6 +209,7 @@ impl<'a> Workshop<'a> {
 [topics]
 transactions = "{input}"
 labels = "{prefix}.labels"
+images = "{prefix}.images"
 events = "{prefix}.events.{{entity}}"
 features = "{prefix}.features"
 scores = "{output}"

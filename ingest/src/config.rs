@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lake::Store;
 use schema::json::{Decoder, Limits};
 use schema::tokens::Tokeniser;
 use schema::{Layout, Mapping};
@@ -34,6 +35,20 @@ pub struct Section {
     pub order: OrderSection,
     /// Limits on records.
     pub limits: Limits,
+    /// Document images.
+    pub images: ImagesSection,
+}
+
+/// The section `[ingest.images]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImagesSection {
+    /// Threads that look at images.
+    pub threads: usize,
+    /// Addresses that files may be fetched from which a record names instead of holding them.
+    pub fetch_from: Vec<String>,
+    /// What an image may cost.
+    pub limits: imaging::Limits,
 }
 
 /// The section `[ingest.order]`: how sources are merged in event-time order.
@@ -55,6 +70,19 @@ pub struct OrderSection {
     /// How far, in event time, a source may run ahead of the slowest one that is not caught up (R16).
     #[serde(with = "humantime_serde")]
     pub max_ahead: Duration,
+}
+
+/// What images need, where they come in.
+#[derive(Clone, Debug)]
+pub struct ImageSettings {
+    /// The section of the configuration.
+    pub section: ImagesSection,
+    /// Topic of raw images.
+    pub topic: String,
+    /// Where files are kept.
+    pub store: Store,
+    /// Where files may be fetched from.
+    pub sources: Vec<Store>,
 }
 
 /// Everything an ingest worker needs, checked.
@@ -82,4 +110,6 @@ pub struct Settings {
     pub mapping: Option<Mapping>,
     /// What replaces card and account numbers.
     pub tokeniser: Tokeniser,
+    /// Images, if they come in.
+    pub images: Option<ImageSettings>,
 }

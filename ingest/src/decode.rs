@@ -3,6 +3,7 @@
 use schema::{Event, Reason, Reject, SourceTopic};
 
 use crate::config::Settings;
+use crate::images::is_kind;
 
 /// Decodes, maps, checks and tokenises one raw record.
 ///
@@ -28,14 +29,33 @@ pub(crate) fn decode(
     Ok(event)
 }
 
-/// Every keyed stage must find its entity: without one the event would have no place in the log.
+/// Checks and tokenises an image whose file has still to be looked at.
+///
+/// # Errors
+/// A [`Reject`] for whatever is wrong with its fields.
+pub(crate) fn finish(settings: &Settings, event: &mut Event, timestamp_us: i64) -> Result<(), Reject> {
+    settings.decoder.check(event, timestamp_us)?;
+    if let Event::Image(image) = event
+        && !is_kind(&image.kind)
+    {
+        return Err(Reject::new(
+            Reason::InvalidField,
+            "kind: none of cheque, receipt, id_document, signature, other",
+        ));
+    }
+    settings.tokeniser.apply(event);
+    check_stages(settings, event)
+}
+
+/// Every keyed stage must find its entity: without one the event would have no place in the log. An image has an account
+/// and need have no more.
 fn check_stages(settings: &Settings, event: &Event) -> Result<(), Reject> {
-    let entities = match event {
-        Event::Transaction(t) => &t.entities,
-        Event::Label(l) => &l.entities,
+    let (entities, from) = match event {
+        Event::Transaction(t) => (&t.entities, 0),
+        Event::Label(l) => (&l.entities, 0),
+        Event::Image(i) => (&i.entities, settings.stages.len().saturating_sub(1)),
     };
-    settings
-        .stages
+    settings.stages[from..]
         .iter()
         .find(|stage| !entities.contains_key(*stage))
         .map_or(Ok(()), |missing| {

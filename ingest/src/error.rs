@@ -29,6 +29,9 @@ pub enum IngestError {
         /// The offset asked for.
         expected: i64,
     },
+    /// The threads that look at images have ended, or did not start.
+    #[error("images cannot be looked at")]
+    Images,
     /// The thread of dead letters has ended.
     #[error("dead letters cannot be written")]
     Letters,
@@ -40,7 +43,7 @@ impl IngestError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Stream(e) => e.is_retryable(),
-            Self::Letters => true,
+            Self::Letters | Self::Images => true,
             Self::Encode(_) | Self::CommitNote { .. } | Self::Lost { .. } => false,
         }
     }

@@ -7,11 +7,12 @@
 mod config;
 mod decode;
 mod error;
+mod images;
 mod letters;
 mod metrics;
 mod run;
 mod source;
 
-pub use config::{Section, Settings};
+pub use config::{ImageSettings, ImagesSection, Section, Settings};
 pub use error::IngestError;
 pub use run::run;

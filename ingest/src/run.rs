@@ -16,6 +16,7 @@ use tracing::{debug, info};
 
 use crate::config::Settings;
 use crate::error::IngestError;
+use crate::images::Door;
 use crate::letters::{Letter, Letters};
 use crate::metrics;
 use crate::source::{Beginning, Outgoing, Say, Source};
@@ -26,6 +27,8 @@ const IDLE: Duration = Duration::from_millis(10);
 const ROUND: usize = 256;
 /// Read but not numbered records of a source above which the broker is asked for no more.
 const MAX_PENDING: usize = 20_000;
+/// Bytes of them above which it is asked for no more.
+const MAX_PENDING_BYTES: usize = 32 << 20;
 /// Bits of a generation that count resumptions within one of the group's.
 const RESUMPTION_BITS: u32 = 20;
 /// How often words are repeated to everybody (R7).
@@ -62,6 +65,7 @@ struct Worker<'a> {
     gather: Gather,
     producer: Producer,
     letters: Letters,
+    door: Option<Door>,
     sources: BTreeMap<TopicPartition, Source>,
     /// Partitions of both raw topics, ours or not.
     everybody: Vec<TopicPartition>,
@@ -84,10 +88,11 @@ struct Worker<'a> {
 impl<'a> Worker<'a> {
     fn start(settings: &'a Settings, clock: &'a dyn Clock) -> Result<Self, IngestError> {
         let section = &settings.section;
-        let topics = [
+        let mut topics = vec![
             settings.transactions_topic.as_str(),
             settings.labels_topic.as_str(),
         ];
+        topics.extend(settings.images.as_ref().map(|images| images.topic.as_str()));
         let consumer = Consumer::subscribe(
             &settings.kafka,
             &section.group,
@@ -105,6 +110,7 @@ impl<'a> Worker<'a> {
             clock,
             gather: Gather::new(section.linger, section.max_linger, section.max_batch_records),
             producer: Producer::new(&settings.kafka, ProducerOptions::default())?,
+            door: Door::open(settings)?,
             letters: Letters::start(&settings.kafka, &section.group, &settings.dead_letters_topic)?,
             consumer,
             sources: BTreeMap::new(),
@@ -125,7 +131,7 @@ impl<'a> Worker<'a> {
         match self.gather.poll(&mut self.consumer, IDLE)? {
             Polled::Assigned(partitions) => self.take_over(&partitions)?,
             Polled::Revoked(partitions) => self.hand_over(&partitions)?,
-            Polled::Records(records) => self.offer(records),
+            Polled::Records(records) => self.offer(records)?,
         }
         self.number()?;
         self.ask()?;
@@ -174,9 +180,11 @@ impl<'a> Worker<'a> {
             grace_us: micros(order.grace),
         };
         let catch_up = CatchUp::start(settings, self.clock.now_us(), beginning.note.caught_up);
-        let is_label = *partition.topic == *self.settings.labels_topic;
-        let topic = if is_label {
+        let images = self.settings.images.as_ref();
+        let topic = if *partition.topic == *self.settings.labels_topic {
             SourceTopic::Labels
+        } else if images.is_some_and(|images| *partition.topic == *images.topic) {
+            SourceTopic::Images
         } else {
             SourceTopic::Transactions
         };
@@ -199,13 +207,14 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn offer(&mut self, records: Vec<Record>) {
+    fn offer(&mut self, records: Vec<Record>) -> Result<(), IngestError> {
         for record in records {
             let partition = record.partition();
             if let Some(source) = self.sources.get_mut(&partition) {
-                source.offer(record);
+                source.offer(record, self.door.as_ref())?;
             }
         }
+        Ok(())
     }
 
     /// Numbers what has been read, source by source, none too far ahead of the slowest (R16).
@@ -262,18 +271,16 @@ impl<'a> Worker<'a> {
 
     /// Asks the broker for no more of a source that is held back (INV-8).
     fn balance(&mut self) -> Result<(), IngestError> {
-        let full: Vec<_> = self
-            .sources
-            .values()
-            .filter(|s| s.pending() > MAX_PENDING)
-            .collect();
-        let full: Vec<TopicPartition> = full.iter().map(|s| s.partition.clone()).collect();
-        let free: Vec<TopicPartition> = self
-            .sources
-            .values()
-            .filter(|s| s.pending() <= MAX_PENDING / 2)
-            .map(|s| s.partition.clone())
-            .collect();
+        let pending = |s: &Source, share: usize| {
+            let (records, bytes) = s.pending();
+            records > MAX_PENDING / share || bytes > MAX_PENDING_BYTES / share
+        };
+        let those = |wanted: &dyn Fn(&Source) -> bool| -> Vec<TopicPartition> {
+            let sources = self.sources.values().filter(|s| wanted(s));
+            sources.map(|s| s.partition.clone()).collect()
+        };
+        let full = those(&|s| pending(s, 1));
+        let free = those(&|s| !pending(s, 2));
         self.consumer.pause(&full)?;
         self.consumer.resume(&free)?;
         Ok(())

@@ -12,11 +12,17 @@ use stream::{Record, TopicPartition};
 
 use crate::config::Settings;
 use crate::decode::decode;
+use crate::error::IngestError;
+use crate::images::{Door, Ticket};
 use crate::letters::Letter;
 use crate::metrics;
 
 /// How often a watermark that moves is told where no rows go (R7).
 const WORD_INTERVAL_US: i64 = 20_000;
+
+/// The partition of the log that all images go to: who shows a document that others have shown is known only where all
+/// are looked at.
+const IMAGES_TARGET: usize = 0;
 
 /// An offset that may be committed once everything before it is out (R3).
 struct Mark {
@@ -35,7 +41,8 @@ pub(crate) struct Source {
     /// Next raw offset to number.
     position: i64,
     /// Read from the broker, not yet numbered: R16 holds them back.
-    pending: VecDeque<Record>,
+    pending: VecDeque<Pending>,
+    pending_bytes: usize,
     layout: Arc<Layout>,
     builders: Vec<EventBuilder>,
     index_before: Vec<i64>,
@@ -46,6 +53,18 @@ pub(crate) struct Source {
     letters: VecDeque<i64>,
     marks: VecDeque<Mark>,
     changed: bool,
+}
+
+/// A record that has been read and not numbered; an image is being looked at meanwhile.
+struct Pending {
+    record: Record,
+    image: Option<Ticket>,
+}
+
+impl Pending {
+    fn bytes(&self) -> usize {
+        self.record.payload.as_ref().map_or(0, |p| p.len())
+    }
 }
 
 /// Where a source begins: what its predecessor committed.
@@ -80,6 +99,7 @@ impl Source {
             catch_up,
             position,
             pending: VecDeque::new(),
+            pending_bytes: 0,
             letters: VecDeque::new(),
             marks: VecDeque::new(),
             changed: false,
@@ -94,16 +114,22 @@ impl Source {
         self.clock.newest_us()
     }
 
-    pub(crate) fn pending(&self) -> usize {
-        self.pending.len()
+    /// How many records have been read and not numbered, and how many bytes they have.
+    pub(crate) fn pending(&self) -> (usize, usize) {
+        (self.pending.len(), self.pending_bytes)
     }
 
-    /// Takes a record from the broker; what has been read already is ignored.
-    pub(crate) fn offer(&mut self, record: Record) {
-        let next = self.pending.back().map_or(self.position, |r| r.offset + 1);
+    /// Takes a record from the broker; what has been read already is ignored. An image is looked at from now on.
+    pub(crate) fn offer(&mut self, record: Record, door: Option<&Door>) -> Result<(), IngestError> {
+        let next = self.pending.back().map_or(self.position, |p| p.record.offset + 1);
         if record.offset >= next {
-            self.pending.push_back(record);
+            let images = door.filter(|_| self.topic == SourceTopic::Images);
+            let image = images.map(|door| door.knock(&record)).transpose()?;
+            let pending = Pending { record, image };
+            self.pending_bytes += pending.bytes();
+            self.pending.push_back(pending);
         }
+        Ok(())
     }
 
     /// Numbers up to `most` records, none once the source's newest event is past `limit_us` (R16).
@@ -117,13 +143,20 @@ impl Source {
     ) -> (usize, Vec<Letter>) {
         let (mut count, mut refused) = (0, Vec::new());
         while count < most && self.clock.newest_us() <= limit_us {
-            let Some(record) = self.pending.pop_front() else {
+            let ready = |p: &mut Pending| p.image.as_ref().is_none_or(Ticket::is_ready);
+            let Some(pending) = self.pending.pop_front_if(ready) else {
                 break;
             };
+            self.pending_bytes -= pending.bytes();
+            let Pending { record, image } = pending;
             self.position = record.offset + 1;
             count += 1;
             let payload = record.payload.as_deref().unwrap_or_default();
-            match decode(settings, self.topic, payload, record.timestamp_us) {
+            let decoded = match image {
+                Some(ticket) => ticket.outcome(),
+                None => decode(settings, self.topic, payload, record.timestamp_us),
+            };
+            match decoded {
                 Ok(event) => self.append(settings, &event, &record),
                 Err(reject) => {
                     metrics::rejected(self.topic, reject.reason);
@@ -140,17 +173,17 @@ impl Source {
         let (time_us, entities) = match event {
             Event::Transaction(t) => (t.event_time_us, &t.entities),
             Event::Label(l) => (l.known_at_us, &l.entities),
+            Event::Image(i) => (i.event_time_us, &i.entities),
         };
         let stamp = self.clock.stamp(time_us);
         if stamp.late {
             metrics::late(self.topic);
         }
-        let key = settings
-            .stages
-            .first()
-            .and_then(|stage| entities.get(stage))
-            .expect("checked while decoding");
-        let target = partition_of(key, self.builders.len());
+        let key = settings.stages.first().and_then(|stage| entities.get(stage));
+        let target = match event {
+            Event::Image(_) => IMAGES_TARGET,
+            _ => partition_of(key.expect("checked while decoding"), self.builders.len()),
+        };
         let origin = Origin {
             topic: self.topic,
             partition: self.partition.partition,

@@ -89,6 +89,15 @@ impl StageSettings {
             .map_or_else(|| self.entity(), String::as_str)
     }
 
+    /// The entity of the last stage: the account.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.section
+            .stages
+            .last()
+            .map_or_else(|| self.entity(), String::as_str)
+    }
+
     /// Whether it is the last one, which emits feature rows.
     #[must_use]
     pub fn is_last(&self) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::error::ArrowError;
 use eventlog::Ordered;
-use schema::EventColumns;
+use schema::{EventColumns, Kind};
 
 /// A batch of the log with its columns at hand.
 #[derive(Debug)]
@@ -21,24 +21,29 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn new(rows: RecordBatch, entity: &str, next_entity: &str) -> Result<Self, ArrowError> {
-        let find = |name: &str| {
+        let columns = EventColumns::of(&rows)?;
+        // An image has an account: stages before that one only pass it on.
+        let find = |name: &str, images_too: bool| {
             let values = EventColumns::entity(&rows, name)
                 .ok_or_else(|| ArrowError::SchemaError(format!("entity {name} has no column")))?;
-            if values.null_count() > 0 {
+            let missing = |row: &usize| {
+                values.is_null(*row) && (images_too || columns.kind_of(*row) != Some(Kind::Image))
+            };
+            if let Some(row) = (0..rows.num_rows()).find(missing) {
                 return Err(ArrowError::SchemaError(format!(
-                    "entity {name} is missing in a row"
+                    "entity {name} is missing in row {row}"
                 )));
             }
             Ok(values)
         };
-        let columns = EventColumns::of(&rows)?;
         if let Some(row) = (0..rows.num_rows()).find(|row| columns.kind_of(*row).is_none()) {
             return Err(ArrowError::SchemaError(format!("row {row} is of no known kind")));
         }
+        let (entity, next_entity) = (find(entity, entity == next_entity)?, find(next_entity, false)?);
         Ok(Self {
             columns,
-            entity: find(entity)?,
-            next_entity: find(next_entity)?,
+            entity,
+            next_entity,
             rows,
         })
     }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float32Array, Float64Builder, Int32Array, Int64Array, ListArray, RecordBatch,
-    TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Float32Array, Float64Array, Float64Builder, Int32Array, Int64Array, ListArray,
+    RecordBatch, TimestampMicrosecondArray,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::error::ArrowError;
+use imaging::SeenBefore;
 use schema::layout::column;
 
 use crate::item::{Batch, Item};
@@ -27,7 +28,28 @@ pub(crate) struct Output {
     first_feature: usize,
     sequence: Vec<f32>,
     sequence_ends: Vec<usize>,
+    /// What was seen of images before, where it is this stage that says so.
+    seen: Option<Vec<SeenColumns>>,
     epoch: i32,
+}
+
+/// What was seen of an image before; all missing for other rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SeenColumns {
+    count: Option<f64>,
+    other_accounts: Option<f64>,
+    seconds_ago: Option<f64>,
+}
+
+impl SeenColumns {
+    #[expect(clippy::cast_precision_loss, reason = "counts and times as features")]
+    pub(crate) fn of(seen: SeenBefore, at_us: i64) -> Self {
+        Self {
+            count: Some(seen.count as f64),
+            other_accounts: Some(seen.other_accounts as f64),
+            seconds_ago: seen.first_seen_us.map(|first| (at_us - first) as f64 / 1e6),
+        }
+    }
 }
 
 /// What a stage adds to a row.
@@ -38,11 +60,19 @@ pub(crate) struct Added<'a> {
     /// Values of this stage's features; none for a label.
     pub(crate) features: Option<&'a [f64]>,
     pub(crate) sequence: &'a [f32],
+    pub(crate) seen: Option<SeenColumns>,
 }
 
 impl Output {
-    /// An empty batch; this stage's `features` columns stand at `first_feature` of the schema.
-    pub(crate) fn new(schema: SchemaRef, first_feature: usize, features: usize, epoch: u32) -> Self {
+    /// An empty batch; this stage's `features` columns stand at `first_feature` of the schema, and it `says` what was
+    /// seen of images before, or passes on what another has said.
+    pub(crate) fn new(
+        schema: SchemaRef,
+        first_feature: usize,
+        features: usize,
+        epoch: u32,
+        says: bool,
+    ) -> Self {
         Self {
             schema,
             batches: Vec::new(),
@@ -54,6 +84,7 @@ impl Output {
             first_feature,
             sequence: Vec::new(),
             sequence_ends: vec![0],
+            seen: says.then(Vec::new),
             epoch: i32::try_from(epoch).unwrap_or(i32::MAX),
         }
     }
@@ -71,6 +102,9 @@ impl Output {
         for (nth, builder) in self.features.iter_mut().enumerate() {
             let value = added.features.map(|values| values[nth]);
             builder.append_option(value.filter(|x| !x.is_nan()));
+        }
+        if let Some(seen) = &mut self.seen {
+            seen.push(added.seen.unwrap_or_default());
         }
         self.sequence.extend_from_slice(added.sequence);
         self.sequence_ends.push(self.sequence.len());
@@ -101,6 +135,7 @@ impl Output {
         self.index.clear();
         self.order_time.clear();
         self.late.clear();
+        self.seen.iter_mut().for_each(Vec::clear);
         self.sequence.clear();
         self.sequence_ends.truncate(1);
         RecordBatch::try_new(schema, columns?)
@@ -112,6 +147,19 @@ impl Output {
             .filter(|nth| *nth < self.features.len());
         if let Some(nth) = own {
             return Ok(Arc::new(self.features[nth].finish()));
+        }
+        let seen = |of: fn(&SeenColumns) -> Option<f64>| -> Option<ArrayRef> {
+            let values = self.seen.as_ref()?.iter().map(of);
+            Some(Arc::new(values.collect::<Float64Array>()))
+        };
+        let said = match field.name().as_str() {
+            column::IMAGE_SEEN_COUNT => seen(|s| s.count),
+            column::IMAGE_SEEN_OTHER_ACCOUNTS => seen(|s| s.other_accounts),
+            column::IMAGE_SEEN_SECONDS_AGO => seen(|s| s.seconds_ago),
+            _ => None,
+        };
+        if let Some(said) = said {
+            return Ok(said);
         }
         Ok(match field.name().as_str() {
             column::INDEX => Arc::new(Int64Array::from(self.index.clone())),

@@ -9,8 +9,9 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use eventlog::{BatchHeader, Fold, FoldState, Telling, Turn, Writer};
 use features::{Observation, Windows, WindowsState, fixed};
+use imaging::{MAX_RADIUS, PerceptualHash, Sightings};
 use schema::hashing::{identity, partition_of};
-use schema::layout::{attribute_column, column};
+use schema::layout::{attribute_column, column, entity_column};
 use schema::{Kind, ipc, money};
 use serde::{Deserialize, Serialize};
 
@@ -19,10 +20,12 @@ use crate::duplicates::{Duplicates, Seen};
 use crate::error::PreprocessError;
 use crate::item::{Batch, Item};
 use crate::metrics;
-use crate::output::{Added, Output};
+use crate::output::{Added, Output, SeenColumns};
 
 /// Version of what a snapshot holds: one of another version is not read.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// Bits in which an image's hash may differ from one seen before.
+const NEARLY_ALIKE: u32 = MAX_RADIUS;
 
 /// Where a partition stands in its topics.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +46,7 @@ pub struct Partition<'a> {
     fold: Fold<Item>,
     windows: Windows,
     duplicates: Duplicates,
+    sightings: Sightings,
     position: i64,
     outputs: Vec<Output>,
     telling: Telling,
@@ -68,13 +72,14 @@ pub struct Outgoing {
     pub rows: RecordBatch,
 }
 
-/// Everything of R11 but the position, which the snapshot's name tells. Written with [`Windows`] and read as
-/// [`WindowsState`], which have one form.
+/// Everything of R11 but the position, which the snapshot's name tells. Written with references and [`Windows`], read
+/// as [`WindowsState`], which have one form.
 #[derive(Serialize, Deserialize)]
-struct Saved<F, W> {
+struct Saved<F, W, S> {
     fold: F,
     windows: W,
     seen: Seen,
+    sightings: S,
     waiting: Option<Vec<u8>>,
 }
 
@@ -93,6 +98,7 @@ impl<'a> Partition<'a> {
             place,
             word_interval_us,
             (0, fold, windows, Seen::default()),
+            Sightings::default(),
         )
     }
 
@@ -106,7 +112,7 @@ impl<'a> Partition<'a> {
         word_interval_us: i64,
         (position, payload): (i64, &[u8]),
     ) -> Result<Self, PreprocessError> {
-        let saved: Saved<FoldState, WindowsState> = postcard::from_bytes(payload)?;
+        let saved: Saved<FoldState, WindowsState, Sightings> = postcard::from_bytes(payload)?;
         let mut items = Vec::new();
         if let Some(waiting) = saved.waiting {
             let rows = conform(&ipc::decode(&waiting)?, &input_schema(settings))?;
@@ -121,6 +127,7 @@ impl<'a> Partition<'a> {
             place,
             word_interval_us,
             (position, fold, windows, saved.seen),
+            saved.sightings,
         ))
     }
 
@@ -129,6 +136,7 @@ impl<'a> Partition<'a> {
         place: Place,
         word_interval_us: i64,
         (position, fold, windows, seen): (i64, Fold<Item>, Windows, Seen),
+        sightings: Sightings,
     ) -> Self {
         let (schema, first_feature) = output_schema(settings);
         let features = settings.plan.names().len();
@@ -138,6 +146,7 @@ impl<'a> Partition<'a> {
                 first_feature,
                 features,
                 settings.section.epoch,
+                settings.place == 0,
             )
         };
         let window_us = i64::try_from(settings.section.duplicates_window.as_micros()).unwrap_or(i64::MAX);
@@ -146,6 +155,7 @@ impl<'a> Partition<'a> {
             fold,
             windows,
             duplicates: Duplicates::new(window_us, seen),
+            sightings,
             position,
             outputs: (0..place.targets).map(|_| output()).collect(),
             telling: Telling::new(place.targets, word_interval_us),
@@ -262,6 +272,7 @@ impl<'a> Partition<'a> {
         match batch.columns.kind_of(*row) {
             Some(Kind::Label) => self.label(turn),
             Some(Kind::Transaction) => self.transaction(turn),
+            Some(Kind::Image) => self.image(turn),
             None => unreachable!("a batch with other kinds is refused when it is read"),
         }
     }
@@ -280,8 +291,25 @@ impl<'a> Partition<'a> {
         if self.settings.is_last() {
             metrics::label_ended(self.settings.entity());
         } else {
-            self.emit(turn, false);
+            self.emit(turn, false, None);
         }
+    }
+
+    /// The first stage says where nearly the same image was seen before, the others pass it on.
+    fn image(&mut self, turn: &Turn<Item>) {
+        let Item { batch, row, .. } = &turn.item;
+        let columns = &batch.columns;
+        let hash = columns.image_hash.as_ref().filter(|_| self.settings.place == 0);
+        let seen = hash.map(|hashes| {
+            let hash = PerceptualHash(hashes.value(*row).cast_unsigned());
+            let account =
+                text_at(&batch.rows, &entity_column(self.settings.account()), *row).unwrap_or_default();
+            let at_us = columns.event_time.value(*row);
+            let seen = self.sightings.seen_before(hash, account, at_us, NEARLY_ALIKE);
+            self.sightings.insert(hash, account, at_us);
+            SeenColumns::of(seen, at_us)
+        });
+        self.emit(turn, false, seen);
     }
 
     fn transaction(&mut self, turn: &Turn<Item>) {
@@ -303,7 +331,7 @@ impl<'a> Partition<'a> {
         };
         self.windows
             .transaction(batch.entity.value(*row), &observation, features, sequence);
-        self.emit(turn, true);
+        self.emit(turn, true, None);
     }
 
     /// The numeric fields and earlier features that the plan reads, in its order.
@@ -329,7 +357,7 @@ impl<'a> Partition<'a> {
     }
 
     /// Gives the row its number and its place in the batch to its partition (R1).
-    fn emit(&mut self, turn: &Turn<Item>, has_features: bool) {
+    fn emit(&mut self, turn: &Turn<Item>, has_features: bool, seen: Option<SeenColumns>) {
         let Item { batch, row, .. } = &turn.item;
         let target = partition_of(batch.next_entity.value(*row), self.outputs.len());
         let added = Added {
@@ -338,6 +366,7 @@ impl<'a> Partition<'a> {
             late: turn.late || batch.columns.late.value(*row),
             features: has_features.then_some(&self.scratch.features),
             sequence: if has_features { &self.scratch.sequence } else { &[] },
+            seen,
         };
         self.outputs[target].push(&turn.item, &added);
     }
@@ -378,6 +407,7 @@ impl<'a> Partition<'a> {
             fold: self.fold.state(),
             windows: &self.windows,
             seen: self.duplicates.seen(),
+            sightings: &self.sightings,
             waiting: self.waiting_rows()?.map(|rows| ipc::encode(&rows)).transpose()?,
         };
         Ok(postcard::to_stdvec(&saved)?)
@@ -414,7 +444,7 @@ fn output_schema(settings: &StageSettings) -> (SchemaRef, usize) {
     let schema = if settings.is_last() {
         settings
             .layout
-            .feature_schema(&all, settings.plan.sequence().is_some())
+            .row_schema(&all, settings.plan.sequence().is_some())
     } else {
         settings.layout.stage_schema(&all)
     };

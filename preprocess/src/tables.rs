@@ -32,6 +32,8 @@ pub mod table {
     pub const LABELS: &str = "labels";
     /// Feature rows.
     pub const FEATURES: &str = "features";
+    /// Document images, with what was seen of them before.
+    pub const IMAGES: &str = "images";
     /// Scores.
     pub const SCORES: &str = "scores";
 }
@@ -80,12 +82,15 @@ impl<'a> Worker<'a> {
             &topics,
             ConsumerOptions::default(),
         )?;
-        let sinks = vec![
+        let mut sinks = vec![
             Sink::events(settings)?,
             Sink::labels(settings)?,
             Sink::features(settings)?,
             Sink::scores(settings)?,
         ];
+        if settings.layout.images {
+            sinks.push(Sink::images(settings)?);
+        }
         Ok(Self {
             settings,
             clock,

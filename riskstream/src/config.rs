@@ -74,6 +74,8 @@ pub(crate) struct TopicsSection {
     pub(crate) transactions: String,
     /// Raw labels.
     pub(crate) labels: String,
+    /// Raw document images.
+    pub(crate) images: String,
     /// The log, one topic a keyed stage: `{entity}` is the stage's.
     pub(crate) events: String,
     /// Feature rows.

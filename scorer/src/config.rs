@@ -59,7 +59,7 @@ pub struct Settings {
     /// Topic that announces models.
     pub models_topic: String,
     /// Topics of raw records by the number a row carries.
-    pub source_topics: [String; 2],
+    pub source_topics: [String; 3],
     /// Declared columns.
     pub layout: Arc<Layout>,
 }

@@ -34,6 +34,9 @@ pub enum ScorerError {
         /// What is wrong with it.
         what: String,
     },
+    /// Rows could not be taken apart.
+    #[error("rows could not be taken apart")]
+    Arrow(#[from] arrow::error::ArrowError),
     /// The committed numbers of a partition were not written by a scorer.
     #[error("the committed metadata of {partition} cannot be read")]
     Metadata {
@@ -51,7 +54,11 @@ impl ScorerError {
         match self {
             Self::Stream(e) => e.is_retryable(),
             Self::Registry(e) => e.is_retryable(),
-            Self::Model(_) | Self::Gap { .. } | Self::Foreign { .. } | Self::Metadata { .. } => false,
+            Self::Model(_)
+            | Self::Arrow(_)
+            | Self::Gap { .. }
+            | Self::Foreign { .. }
+            | Self::Metadata { .. } => false,
         }
     }
 }

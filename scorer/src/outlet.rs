@@ -102,12 +102,18 @@ fn payload(score: &Score) -> Vec<u8> {
     serde_json::to_vec(score).expect("a score has nothing that JSON lacks")
 }
 
-/// A score goes to its transaction's partition by key: revisions of one transaction stay in order.
+/// A score goes to its transaction's partition by key, or its image's: revisions stay in order.
 fn record<'a>(settings: &'a Settings, score: &'a Score, payload: &'a [u8]) -> Outgoing<'a> {
     Outgoing {
         topic: &settings.scores_topic,
         partition: None,
-        key: Some(score.transaction_id.as_bytes()),
+        key: Some(
+            score
+                .image_id
+                .as_ref()
+                .unwrap_or(&score.transaction_id)
+                .as_bytes(),
+        ),
         payload: Some(payload),
         headers: &[],
         timestamp_us: None,

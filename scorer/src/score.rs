@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
+use arrow::compute::{filter_record_batch, not};
 use arrow::datatypes::Int32Type;
 use model::explanation::top_contributions;
 use model::{Feature, FeatureKind, FeatureSchema, Rows, Scored};
 use schema::layout::column;
 use schema::score::{Contribution, DecidedBy, Source};
-use schema::{Decision, EventColumns, Score, time};
+use schema::{Decision, EventColumns, Kind, Score, time};
 use serde_json::Value;
 
 use crate::champion::Champion;
@@ -16,7 +17,7 @@ use crate::config::Settings;
 use crate::error::ScorerError;
 use crate::text;
 
-/// Scores the rows of one batch, all by the same bundle.
+/// Scores the rows of one batch, all by the same bundle. Images have no model of their own yet: their scores say so.
 pub(crate) fn score(
     settings: &Settings,
     champion: Option<&Champion>,
@@ -24,11 +25,34 @@ pub(crate) fn score(
     scored_at_us: i64,
 ) -> Result<Vec<Score>, ScorerError> {
     let facts = Facts::of(settings, rows)?;
+    let cold = |row| facts.cold(settings, row, scored_at_us);
     let Some(champion) = champion else {
-        return Ok((0..rows.num_rows())
-            .map(|row| facts.cold(settings, row, scored_at_us))
-            .collect());
+        return Ok((0..rows.num_rows()).map(cold).collect());
     };
+    let images = facts.images();
+    if images.true_count() == 0 {
+        return by_model(settings, champion, &facts, rows, scored_at_us);
+    }
+    let transactions = filter_record_batch(rows, &not(&images)?)?;
+    let of_transactions = Facts::of(settings, &transactions)?;
+    let mut scores = by_model(settings, champion, &of_transactions, &transactions, scored_at_us)?.into_iter();
+    let all = (0..rows.num_rows()).map(|row| {
+        if images.value(row) {
+            Some(cold(row))
+        } else {
+            scores.next()
+        }
+    });
+    Ok(all.flatten().collect())
+}
+
+fn by_model(
+    settings: &Settings,
+    champion: &Champion,
+    facts: &Facts,
+    rows: &RecordBatch,
+    scored_at_us: i64,
+) -> Result<Vec<Score>, ScorerError> {
     let schema = champion.scorer.schema();
     let features = Rows::from_batch(rows, schema)?;
     let scored = champion.scorer.score(&features)?;
@@ -41,7 +65,7 @@ pub(crate) fn score(
     };
     let scores = scored.iter().enumerate();
     Ok(scores
-        .map(|(row, scored)| explained.score(settings, &facts, row, scored))
+        .map(|(row, scored)| explained.score(settings, facts, row, scored))
         .collect())
 }
 
@@ -74,6 +98,13 @@ impl Facts {
         })
     }
 
+    /// Which rows are images.
+    fn images(&self) -> BooleanArray {
+        let rows = 0..self.revision.len();
+        rows.map(|row| Some(self.columns.kind_of(row) == Some(Kind::Image)))
+            .collect()
+    }
+
     /// The score of a row while there is no model: it says so, and invents nothing.
     fn cold(&self, settings: &Settings, row: usize, scored_at_us: i64) -> Score {
         let columns = &self.columns;
@@ -86,6 +117,7 @@ impl Facts {
             .collect();
         Score {
             transaction_id: columns.transaction_id.value(row).to_owned(),
+            image_id: columns.image_id_of(row).map(str::to_owned),
             revision: self.revision[row],
             score: None,
             decision: settings.section.cold_start,

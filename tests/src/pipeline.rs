@@ -16,9 +16,10 @@ use crate::{logs, say};
 /// How long a worker may take to drain.
 const DRAIN: Duration = Duration::from_secs(60);
 /// Keys of the topics in the configuration.
-const TOPICS: [&str; 6] = [
+const TOPICS: [&str; 7] = [
     "transactions",
     "labels",
+    "images",
     "features",
     "scores",
     "models",

@@ -49,6 +49,18 @@ impl DocumentKind {
         Self::Other,
     ];
 
+    /// Its name, as records carry it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cheque => "cheque",
+            Self::Receipt => "receipt",
+            Self::IdDocument => "id_document",
+            Self::Signature => "signature",
+            Self::Other => "other",
+        }
+    }
+
     /// Whether the document is ink on paper, whose empty margin says nothing.
     fn is_on_paper(self) -> bool {
         matches!(self, Self::Cheque | Self::Receipt | Self::Signature)

@@ -121,6 +121,19 @@ impl Store {
         }
     }
 
+    /// The size of an object in bytes, or nothing where there is none.
+    ///
+    /// # Errors
+    /// [`LakeError::Path`], [`LakeError::Object`].
+    pub fn size(&self, path: &str) -> Result<Option<u64>> {
+        let location = parse(path)?;
+        match self.wait(self.objects.head(&location)) {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(object_error("look at", path)(source)),
+        }
+    }
+
     /// Describes all objects below a folder, sorted by path; an empty prefix means all of the store.
     ///
     /// # Errors

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Float64Builder, Int32Array, Int32Builder,
     Int64Array, Int64Builder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
-    TimestampMicrosecondBuilder,
+    TimestampMicrosecondBuilder, new_null_array,
 };
-use arrow::datatypes::{Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
-use crate::event::{Attribute, Event, Kind, Label, Origin, Transaction, Verdict};
+use crate::event::{Attribute, Event, Image, ImageFile, Kind, Label, Origin, Transaction, Verdict};
 use crate::hashing::identity_of;
 use crate::layout::{AttributeKind, Layout, column, entity_column};
 
@@ -36,7 +36,20 @@ pub struct EventBuilder {
     label_source: StringBuilder,
     entities: Vec<StringBuilder>,
     attributes: Vec<AttributeBuilder>,
+    images: Option<ImageBuilder>,
     last_index: Option<i64>,
+}
+
+/// The columns of images. What was seen before is for a stage to say.
+#[derive(Default)]
+struct ImageBuilder {
+    id: StringBuilder,
+    kind: StringBuilder,
+    sha256: StringBuilder,
+    hash: Int64Builder,
+    width: Int32Builder,
+    height: Int32Builder,
+    frames: Int32Builder,
 }
 
 enum AttributeBuilder {
@@ -58,6 +71,7 @@ impl EventBuilder {
             schema: layout.event_schema(),
             entities: layout.entities.iter().map(|_| StringBuilder::new()).collect(),
             attributes,
+            images: layout.images.then(ImageBuilder::default),
             layout,
             index: Int64Builder::new(),
             order_time: instants(),
@@ -91,6 +105,13 @@ impl EventBuilder {
         match event {
             Event::Transaction(transaction) => self.push_transaction(transaction),
             Event::Label(label) => self.push_label(label),
+            Event::Image(image) => self.push_image(image),
+        }
+        if let Some(images) = &mut self.images {
+            images.push(match event {
+                Event::Image(image) => Some(image),
+                _ => None,
+            });
         }
     }
 
@@ -128,6 +149,22 @@ impl EventBuilder {
         self.fraud.append_value(l.verdict == Verdict::Fraud);
         self.label_source.append_value(&l.source);
         self.push_entities(&l.entities);
+        for builder in &mut self.attributes {
+            builder.append(None);
+        }
+    }
+
+    fn push_image(&mut self, i: &Image) {
+        self.kind.append_value(i32::from(Kind::Image as u8));
+        self.event_time.append_value(i.event_time_us);
+        self.transaction_id
+            .append_value(i.transaction_id.as_deref().unwrap_or_default());
+        self.amount_minor.append_null();
+        self.currency.append_null();
+        self.other_attributes.append_null();
+        self.fraud.append_null();
+        self.label_source.append_null();
+        self.push_entities(&i.entities);
         for builder in &mut self.attributes {
             builder.append(None);
         }
@@ -182,7 +219,42 @@ impl EventBuilder {
         ];
         columns.extend(self.entities.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
         columns.extend(self.attributes.iter_mut().map(AttributeBuilder::finish));
+        if let Some(images) = &mut self.images {
+            columns.extend(images.finish());
+        }
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
+    }
+}
+
+impl ImageBuilder {
+    fn push(&mut self, image: Option<&Image>) {
+        let file = image.map(|i| &i.file);
+        let number = |of: fn(&ImageFile) -> u32| file.map(|f| i32::try_from(of(f)).unwrap_or(i32::MAX));
+        self.id.append_option(image.map(|i| &i.image_id));
+        self.kind.append_option(image.map(|i| &i.kind));
+        self.sha256.append_option(file.map(|f| &f.sha256));
+        self.hash
+            .append_option(file.map(|f| f.perceptual_hash.cast_signed()));
+        self.width.append_option(number(|f| f.width));
+        self.height.append_option(number(|f| f.height));
+        self.frames.append_option(number(|f| f.frames));
+    }
+
+    fn finish(&mut self) -> [ArrayRef; 10] {
+        let id = self.id.finish();
+        let nothing = || new_null_array(&DataType::Float64, id.len());
+        [
+            Arc::new(id.clone()),
+            Arc::new(self.kind.finish()),
+            Arc::new(self.sha256.finish()),
+            Arc::new(self.hash.finish()),
+            Arc::new(self.width.finish()),
+            Arc::new(self.height.finish()),
+            Arc::new(self.frames.finish()),
+            nothing(),
+            nothing(),
+            nothing(),
+        ]
     }
 }
 
@@ -249,6 +321,10 @@ pub struct EventColumns {
     pub fraud: Option<BooleanArray>,
     /// Who gave a label; null for transactions, absent from feature rows.
     pub label_source: Option<StringArray>,
+    /// Images' identifiers; null for others, absent where no images come in.
+    pub image_id: Option<StringArray>,
+    /// Images' perceptual hashes; null for others, absent where no images come in.
+    pub image_hash: Option<Int64Array>,
 }
 
 impl EventColumns {
@@ -308,6 +384,12 @@ impl EventColumns {
             label_source: batch
                 .column_by_name(column::LABEL_SOURCE)
                 .and_then(|c| c.as_string_opt().cloned()),
+            image_id: batch
+                .column_by_name(column::IMAGE_ID)
+                .and_then(|c| c.as_string_opt().cloned()),
+            image_hash: batch
+                .column_by_name(column::IMAGE_HASH)
+                .and_then(|c| c.as_primitive_opt().cloned()),
         })
     }
 
@@ -333,11 +415,22 @@ impl EventColumns {
             .is_some_and(|f| f.is_valid(row) && f.value(row))
     }
 
-    /// What makes two events the same one: a transaction's id; a label's transaction, verdict, source and time.
+    /// The identifier of an image; none for others.
+    #[must_use]
+    pub fn image_id_of(&self, row: usize) -> Option<&str> {
+        let ids = self.image_id.as_ref()?;
+        ids.is_valid(row).then(|| ids.value(row))
+    }
+
+    /// What makes two events the same one: a transaction's id, an image's; a label's transaction, verdict, source and
+    /// time.
     #[must_use]
     pub fn identity(&self, row: usize) -> u128 {
         let id = self.transaction_id.value(row).as_bytes();
         let kind = self.kind.value(row).to_le_bytes();
+        if let Some(image_id) = self.image_id_of(row) {
+            return identity_of(&[&kind, image_id.as_bytes()]);
+        }
         if self.kind.value(row) == i32::from(Kind::Transaction as u8) {
             return identity_of(&[&kind, id]);
         }
@@ -373,6 +466,7 @@ mod tests {
                     kind: AttributeKind::Categorical,
                 },
             ],
+            images: true,
         })
     }
 

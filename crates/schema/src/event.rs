@@ -13,6 +13,8 @@ pub enum Kind {
     Label = 0,
     /// A transaction takes place.
     Transaction = 1,
+    /// A document image comes in.
+    Image = 2,
 }
 
 impl Kind {
@@ -22,6 +24,7 @@ impl Kind {
         match code {
             0 => Some(Self::Label),
             1 => Some(Self::Transaction),
+            2 => Some(Self::Image),
             _ => None,
         }
     }
@@ -35,6 +38,8 @@ pub enum SourceTopic {
     Transactions = 0,
     /// The topic of raw labels.
     Labels = 1,
+    /// The topic of raw document images.
+    Images = 2,
 }
 
 impl SourceTopic {
@@ -44,6 +49,7 @@ impl SourceTopic {
         match self {
             Self::Transactions => "transactions",
             Self::Labels => "labels",
+            Self::Images => "images",
         }
     }
 }
@@ -68,6 +74,8 @@ pub enum Event {
     Transaction(Transaction),
     /// A label.
     Label(Label),
+    /// A document image.
+    Image(Image),
 }
 
 /// A payment transaction.
@@ -122,4 +130,36 @@ pub struct Label {
     pub source: String,
     /// The transaction's entities: entity name → value.
     pub entities: BTreeMap<String, String>,
+}
+
+/// A document image. Its pixels are in the object store; the log has the reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The user's identifier: a repeat is a duplicate.
+    pub image_id: String,
+    /// When it was taken or handed in.
+    pub event_time_us: i64,
+    /// What it shows: cheque, receipt, id_document, signature or other.
+    pub kind: String,
+    /// The transaction it belongs to.
+    pub transaction_id: Option<String>,
+    /// Who and what it belongs to: entity name → value.
+    pub entities: BTreeMap<String, String>,
+    /// The file as it was admitted.
+    pub file: ImageFile,
+}
+
+/// The file of an image in the object store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageFile {
+    /// SHA-256 of its bytes, in hexadecimal digits: its name in the store.
+    pub sha256: String,
+    /// Perceptual hash of its first frame, 64 bits.
+    pub perceptual_hash: u64,
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Frames kept.
+    pub frames: u32,
 }

@@ -11,9 +11,9 @@ pub mod column {
     pub const INDEX: &str = "index";
     /// Time by which the row takes its turn (R2, R10).
     pub const ORDER_TIME: &str = "order_time";
-    /// 0 label, 1 transaction.
+    /// 0 label, 1 transaction, 2 image.
     pub const KIND: &str = "kind";
-    /// Raw topic: 0 transactions, 1 labels.
+    /// Raw topic: 0 transactions, 1 labels, 2 images.
     pub const SOURCE_TOPIC: &str = "source_topic";
     /// Partition of the raw topic.
     pub const SOURCE_PARTITION: &str = "source_partition";
@@ -25,7 +25,7 @@ pub mod column {
     pub const LATE: &str = "late";
     /// When it took place; for a label, when it became known.
     pub const EVENT_TIME: &str = "event_time";
-    /// The transaction's identifier.
+    /// The transaction's identifier; empty for an image that belongs to none.
     pub const TRANSACTION_ID: &str = "transaction_id";
     /// Amount in the currency's smallest unit.
     pub const AMOUNT_MINOR: &str = "amount_minor";
@@ -37,6 +37,26 @@ pub mod column {
     pub const FRAUD: &str = "fraud";
     /// Who gave the label.
     pub const LABEL_SOURCE: &str = "label_source";
+    /// The image's identifier.
+    pub const IMAGE_ID: &str = "image_id";
+    /// What the image shows.
+    pub const IMAGE_KIND: &str = "image_kind";
+    /// SHA-256 of the file in the object store, in hexadecimal digits.
+    pub const IMAGE_SHA256: &str = "image_sha256";
+    /// Perceptual hash of the first frame, its 64 bits.
+    pub const IMAGE_HASH: &str = "image_hash";
+    /// Pixels in a row.
+    pub const IMAGE_WIDTH: &str = "image_width";
+    /// Rows of pixels.
+    pub const IMAGE_HEIGHT: &str = "image_height";
+    /// Frames kept.
+    pub const IMAGE_FRAMES: &str = "image_frames";
+    /// How often nearly the same image was seen before.
+    pub const IMAGE_SEEN_COUNT: &str = "image_seen_count";
+    /// With how many other accounts.
+    pub const IMAGE_SEEN_OTHER_ACCOUNTS: &str = "image_seen_other_accounts";
+    /// How many seconds ago first; missing if never.
+    pub const IMAGE_SEEN_SECONDS_AGO: &str = "image_seen_seconds_ago";
     /// Which version of its transaction's row this is.
     pub const REVISION: &str = "revision";
     /// Version of the feature definitions that made the row (R15).
@@ -76,6 +96,9 @@ pub struct Layout {
     /// Attributes; each is a column `attribute_<name>`.
     #[serde(default)]
     pub attributes: Vec<AttributeSpec>,
+    /// Whether document images come in as well.
+    #[serde(default)]
+    pub images: bool,
 }
 
 /// The data type of every instant.
@@ -101,7 +124,7 @@ impl Layout {
     ///
     /// # Shape
     /// The fixed columns in the order of [`mod@column`], the label's, one text a declared entity, one number or
-    /// text a declared attribute.
+    /// text a declared attribute, the image's where images come in.
     #[must_use]
     pub fn event_schema(&self) -> SchemaRef {
         let mut fields = position_fields();
@@ -124,13 +147,33 @@ impl Layout {
             };
             Field::new(attribute_column(&a.name), data_type, true)
         }));
+        if self.images {
+            fields.extend(image_fields());
+        }
         Arc::new(Schema::new(fields))
     }
 
-    /// The schema of the table of transactions: events without the label's columns.
+    /// The schema of the table of transactions: events without the columns of labels and images.
     #[must_use]
     pub fn transactions_schema(&self) -> SchemaRef {
-        without(&self.event_schema(), &[column::FRAUD, column::LABEL_SOURCE])
+        let images = image_fields();
+        let mut dropped = vec![column::FRAUD, column::LABEL_SOURCE];
+        dropped.extend(images.iter().map(|f| f.name().as_str()));
+        without(&self.event_schema(), &dropped)
+    }
+
+    /// The schema of the table of images: where they came from, entities, the image's own columns.
+    #[must_use]
+    pub fn images_schema(&self) -> SchemaRef {
+        let mut fields = position_fields();
+        fields.extend(
+            self.entities
+                .iter()
+                .map(|e| Field::new(entity_column(e), DataType::Utf8, true)),
+        );
+        fields.extend(image_fields());
+        fields.extend(version_fields());
+        Arc::new(Schema::new(fields))
     }
 
     /// The schema of the table of labels: events without the transaction's own columns.
@@ -141,8 +184,10 @@ impl Layout {
             .iter()
             .map(|a| attribute_column(&a.name))
             .collect();
+        let images = image_fields();
         let mut dropped = vec![column::AMOUNT_MINOR, column::CURRENCY, column::OTHER_ATTRIBUTES];
         dropped.extend(attributes.iter().map(String::as_str));
+        dropped.extend(images.iter().map(|f| f.name().as_str()));
         without(&self.event_schema(), &dropped)
     }
 
@@ -159,7 +204,20 @@ impl Layout {
         Arc::new(Schema::new(fields))
     }
 
-    /// The schema of feature rows: a transaction's columns, all features, the recent sequence if there is one.
+    /// The schema of the rows that the last stage emits: a transaction's columns, all features, the recent sequence if
+    /// there is one, and an image's columns where images come in.
+    #[must_use]
+    pub fn row_schema(&self, features: &[String], with_sequence: bool) -> SchemaRef {
+        let table = self.feature_schema(features, with_sequence);
+        let mut fields: Vec<Field> = table.fields().iter().map(|f| f.as_ref().clone()).collect();
+        if self.images {
+            fields.extend(image_fields());
+        }
+        Arc::new(Schema::new(fields))
+    }
+
+    /// The schema of the table of feature rows: a transaction's columns, all features, the recent sequence if there is
+    /// one.
     #[must_use]
     pub fn feature_schema(&self, features: &[String], with_sequence: bool) -> SchemaRef {
         let transactions = self.transactions_schema();
@@ -168,8 +226,7 @@ impl Layout {
         if with_sequence {
             fields.push(Field::new(column::SEQUENCE, sequence_type(), true));
         }
-        fields.push(Field::new(column::REVISION, DataType::Int32, false));
-        fields.push(Field::new(column::EPOCH, DataType::Int32, false));
+        fields.extend(version_fields());
         Arc::new(Schema::new(fields))
     }
 }
@@ -193,6 +250,29 @@ fn without(schema: &Schema, names: &[&str]) -> SchemaRef {
         .iter()
         .filter(|f| !names.contains(&f.name().as_str()));
     Arc::new(Schema::new(kept.cloned().collect::<Vec<_>>()))
+}
+
+fn version_fields() -> [Field; 2] {
+    [
+        Field::new(column::REVISION, DataType::Int32, false),
+        Field::new(column::EPOCH, DataType::Int32, false),
+    ]
+}
+
+/// The columns of images, all null for others.
+fn image_fields() -> [Field; 10] {
+    [
+        Field::new(column::IMAGE_ID, DataType::Utf8, true),
+        Field::new(column::IMAGE_KIND, DataType::Utf8, true),
+        Field::new(column::IMAGE_SHA256, DataType::Utf8, true),
+        Field::new(column::IMAGE_HASH, DataType::Int64, true),
+        Field::new(column::IMAGE_WIDTH, DataType::Int32, true),
+        Field::new(column::IMAGE_HEIGHT, DataType::Int32, true),
+        Field::new(column::IMAGE_FRAMES, DataType::Int32, true),
+        feature_field(column::IMAGE_SEEN_COUNT),
+        feature_field(column::IMAGE_SEEN_OTHER_ACCOUNTS),
+        feature_field(column::IMAGE_SEEN_SECONDS_AGO),
+    ]
 }
 
 fn feature_field(name: &str) -> Field {

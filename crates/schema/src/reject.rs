@@ -24,11 +24,15 @@ pub enum Reason {
     InvalidTime,
     /// An entity that the pipeline keys by is missing.
     MissingEntity,
+    /// An image cannot be admitted: no format that is known, damaged, or past a limit.
+    InvalidImage,
+    /// An image's file is not where the record says, or may not be fetched from there.
+    MissingContent,
 }
 
 impl Reason {
     /// Every reason, in the order of its definition.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Empty,
         Self::TooLarge,
         Self::Undecodable,
@@ -38,6 +42,8 @@ impl Reason {
         Self::UnknownCurrency,
         Self::InvalidTime,
         Self::MissingEntity,
+        Self::InvalidImage,
+        Self::MissingContent,
     ];
 
     /// The reason's code, as dead letters and metrics carry it.
@@ -53,6 +59,8 @@ impl Reason {
             Self::UnknownCurrency => "unknown_currency",
             Self::InvalidTime => "invalid_time",
             Self::MissingEntity => "missing_entity",
+            Self::InvalidImage => "invalid_image",
+            Self::MissingContent => "missing_content",
         }
     }
 }

@@ -28,11 +28,15 @@ impl Decision {
     }
 }
 
-/// The score of one transaction.
+/// The score of one transaction, or of one image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// The transaction.
+    /// The transaction; the one that an image belongs to, empty if there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub transaction_id: String,
+    /// The image, if it is one that was scored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<String>,
     /// Which version of its row was scored; a later one takes the place of an earlier one.
     pub revision: i32,
     /// Calibrated probability of fraud in [0, 1]; null while no model is there.
@@ -114,6 +118,7 @@ mod tests {
     fn a_cold_start_says_so_and_names_no_score() {
         let score = Score {
             transaction_id: "t".into(),
+            image_id: None,
             revision: 0,
             score: None,
             decision: Decision::Review,

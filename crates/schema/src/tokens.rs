@@ -65,6 +65,7 @@ impl Tokeniser {
                 &mut t.entities
             }
             Event::Label(l) => &mut l.entities,
+            Event::Image(i) => &mut i.entities,
         };
         for (name, value) in entities {
             if self.entities.contains(name) {

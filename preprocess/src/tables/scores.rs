@@ -17,6 +17,7 @@ use crate::error::PreprocessError;
 pub(super) fn schema(layout: &Layout) -> SchemaRef {
     let mut fields = vec![
         Field::new("transaction_id", DataType::Utf8, false),
+        Field::new("image_id", DataType::Utf8, true),
         Field::new("revision", DataType::Int32, false),
         Field::new("score", DataType::Float64, true),
         Field::new("decision", DataType::Utf8, false),
@@ -65,6 +66,7 @@ pub(super) fn batch(columns: &SchemaRef, records: &[Record]) -> Result<RecordBat
 fn row(score: &Score) -> Map<String, Value> {
     let flat = json!({
         "transaction_id": score.transaction_id,
+        "image_id": score.image_id,
         "revision": score.revision,
         "score": score.score,
         "decision": score.decision,

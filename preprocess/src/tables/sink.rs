@@ -90,6 +90,17 @@ impl Sink {
         )
     }
 
+    pub(super) fn images(settings: &TablesSettings) -> Result<Self, PreprocessError> {
+        let columns = settings.layout.images_schema();
+        Self::open(
+            settings,
+            table::IMAGES,
+            &settings.features_topic,
+            columns,
+            Content::Rows(Kind::Image),
+        )
+    }
+
     pub(super) fn scores(settings: &TablesSettings) -> Result<Self, PreprocessError> {
         let columns = scores::schema(&settings.layout);
         Self::open(

@@ -126,6 +126,7 @@ pub(crate) fn produce(args: &ProduceArgs, resolved: &Resolved) -> anyhow::Result
             Event::Transaction(t) => (&topics.transactions, &t.transaction_id),
             Event::Label(_) if args.no_labels => continue,
             Event::Label(l) => (&topics.labels, &l.transaction_id),
+            Event::Image(_) => unreachable!("a mapping makes transactions and labels"),
         };
         pace.wait(at_us);
         let payload = json::encode(&event);

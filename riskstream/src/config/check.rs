@@ -85,6 +85,16 @@ impl Config {
                 "a row of the log holds a record whole, and has to fit into one itself",
             );
         }
+        if self.ingest.images.threads == 0 {
+            problems.add("ingest.images.threads", "is 0: nobody would look at images");
+        }
+        let limit = self.ingest.images.limits.max_bytes;
+        if !(1..=most).contains(&limit) {
+            problems.add(
+                "ingest.images.limits.max_bytes",
+                format!("is not between 1 and {most}"),
+            );
+        }
         for (nth, entity) in self.ingest.tokenise.iter().enumerate() {
             if !self.schema.entities.contains(entity) {
                 problems.add(

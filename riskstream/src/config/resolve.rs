@@ -121,6 +121,9 @@ impl Resolved {
             spec(&topics.transactions, topics.partitions, &raw),
             spec(&topics.labels, topics.partitions, &raw),
         ];
+        if self.layout.images {
+            specs.push(spec(&topics.images, topics.partitions, &raw));
+        }
         let stages = self.config.preprocess.stages.iter();
         specs.extend(stages.map(|entity| spec(&topics.events_of(entity), topics.partitions, &keep)));
         specs.extend([
@@ -142,7 +145,9 @@ impl Resolved {
             bail!(problem);
         }
         let section = config.ingest.clone();
+        let images = self.layout.images.then(|| self.images()).transpose()?;
         Ok(ingest::Settings {
+            images,
             kafka: self.kafka.clone(),
             transactions_topic: config.topics.transactions.clone(),
             labels_topic: config.topics.labels.clone(),
@@ -156,6 +161,25 @@ impl Resolved {
                 config.secrets.token_key.expose().as_bytes(),
                 section.tokenise.clone(),
             ),
+            section,
+        })
+    }
+
+    /// What images need at the door.
+    fn images(&self) -> anyhow::Result<ingest::ImageSettings> {
+        let section = self.config.ingest.images.clone();
+        let source = |address: &String| {
+            Store::open(address)
+                .with_context(|| format!("ingest.images.fetch_from: {address:?} cannot be used"))
+        };
+        Ok(ingest::ImageSettings {
+            topic: self.config.topics.images.clone(),
+            store: self.store()?,
+            sources: section
+                .fetch_from
+                .iter()
+                .map(source)
+                .collect::<anyhow::Result<_>>()?,
             section,
         })
     }
@@ -223,7 +247,11 @@ impl Resolved {
             features_topic: topics.features.clone(),
             scores_topic: topics.scores.clone(),
             models_topic: topics.models.clone(),
-            source_topics: [topics.transactions.clone(), topics.labels.clone()],
+            source_topics: [
+                topics.transactions.clone(),
+                topics.labels.clone(),
+                topics.images.clone(),
+            ],
             layout: Arc::clone(&self.layout),
         }
     }

@@ -1,0 +1,300 @@
+//! Document images from their raw topic to their score.
+
+#![allow(clippy::unwrap_used, reason = "in a test a failure is the message")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Duration;
+
+use imaging::Image;
+use serde_json::{Value, json};
+use stream::{Outgoing, Producer, ProducerOptions};
+use testkit::wait_until;
+use tests::{Pipeline, Worker, count_rows, read_topic};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const PARTITIONS: i32 = 4;
+/// 2025-01-05
+const START_MS: i64 = 1_736_035_200_000;
+
+/// A document that no other number gives: broad strokes, so that its hash is its own.
+fn document(number: u32) -> Image {
+    let (width, height) = (160, 120);
+    let mut pixels = Vec::new();
+    let mut state = u64::from(number) + 1;
+    let strokes: Vec<[u64; 4]> = (0..12)
+        .map(|_| {
+            [(); 4].map(|()| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                state >> 33
+            })
+        })
+        .collect();
+    for y in 0..height {
+        for x in 0..width {
+            let dark = strokes.iter().any(|[left, top, wide, tall]| {
+                let (left, top) = (left % width, top % height);
+                (left..left + 8 + wide % 40).contains(&x) && (top..top + 6 + tall % 30).contains(&y)
+            });
+            pixels.extend([if dark { 30 } else { 235 }; 3]);
+        }
+    }
+    Image::new(
+        u32::try_from(width).unwrap(),
+        u32::try_from(height).unwrap(),
+        pixels,
+    )
+}
+
+/// A record on its way: key, value, headers.
+struct Raw {
+    value: Vec<u8>,
+    headers: Vec<(String, String)>,
+}
+
+fn in_headers(id: &str, account: &str, at_ms: i64, kind: &str, file: Vec<u8>) -> Raw {
+    let headers = [
+        ("image_id", id.to_owned()),
+        ("event_time", at_ms.to_string()),
+        ("kind", kind.to_owned()),
+        ("entity.customer", account.to_owned()),
+    ];
+    Raw {
+        value: file,
+        headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
+    }
+}
+
+fn in_json(id: &str, account: &str, at_ms: i64, content: (&str, &str)) -> Raw {
+    let value = json!({
+        "image_id": id, "event_time": at_ms, "kind": "receipt", "entities": {"customer": account}, content.0: content.1,
+    });
+    Raw {
+        value: value.to_string().into_bytes(),
+        headers: Vec::new(),
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let word = chunk
+            .iter()
+            .fold(0_u32, |word, byte| word << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
+        for nth in 0..4 {
+            let digit = DIGITS[(word >> (18 - 6 * nth) & 63) as usize] as char;
+            text.push(if nth <= chunk.len() { digit } else { '=' });
+        }
+    }
+    text
+}
+
+/// A PNG whose header declares these sides, over next to nothing.
+fn bomb(width: u32, height: u32) -> Vec<u8> {
+    let mut file = document(0).to_png();
+    file[16..20].copy_from_slice(&width.to_be_bytes());
+    file[20..24].copy_from_slice(&height.to_be_bytes());
+    file
+}
+
+/// Sends records, by turns to all partitions.
+fn send(pipeline: &Pipeline, records: &[Raw]) {
+    let mut producer = Producer::new(&pipeline.kafka(), ProducerOptions::default()).unwrap();
+    for (nth, raw) in records.iter().enumerate() {
+        let headers: Vec<(&str, &[u8])> = raw
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        producer
+            .send(Outgoing {
+                topic: &pipeline.topic("images"),
+                partition: Some(i32::try_from(nth).unwrap() % PARTITIONS),
+                key: None,
+                payload: Some(&raw.value),
+                headers: &headers,
+                timestamp_us: None,
+            })
+            .unwrap();
+    }
+    producer.flush(PATIENCE).unwrap();
+}
+
+/// Forty documents, each of an account of its own, and later ten of them again for others.
+fn good(folder: &str) -> Vec<Raw> {
+    let mut records = Vec::new();
+    for number in 0..40_u32 {
+        let (id, account) = (format!("i{number}"), format!("c{number}"));
+        let (at_ms, file) = (START_MS + i64::from(number) * 1000, document(number).to_png());
+        records.push(match number % 4 {
+            0 => in_json(&id, &account, at_ms, ("content", &base64(&file))),
+            1 => {
+                fs::write(format!("{folder}/{id}.png"), &file).unwrap();
+                in_json(
+                    &id,
+                    &account,
+                    at_ms,
+                    ("uri", &format!("file://{folder}/{id}.png")),
+                )
+            }
+            _ => in_headers(&id, &account, at_ms, "receipt", file),
+        });
+    }
+    for number in 0..10_u32 {
+        let at_ms = START_MS + 3_600_000 + i64::from(number) * 1000;
+        let file = document(number).to_png();
+        records.push(in_headers(
+            &format!("again{number}"),
+            "thief",
+            at_ms,
+            "cheque",
+            file,
+        ));
+    }
+    records
+}
+
+/// What nobody should have sent, with the reason that is expected for each.
+fn bad(folder: &str) -> Vec<(&'static str, Raw)> {
+    let file = document(99).to_png();
+    let sent = |kind: &str, file: &[u8]| in_headers("bad", "c", START_MS, kind, file.to_vec());
+    let outside = in_json("bad", "c", START_MS, ("uri", "file:///etc/hostname"));
+    let above = in_json(
+        "bad",
+        "c",
+        START_MS,
+        ("uri", &format!("file://{folder}/../token.key")),
+    );
+    let missing = in_json(
+        "bad",
+        "c",
+        START_MS,
+        ("uri", &format!("file://{folder}/none.png")),
+    );
+    let mut nobody = sent("receipt", &file);
+    nobody.headers.retain(|(name, _)| name != "entity.customer");
+    vec![
+        ("invalid_image", sent("receipt", &file[..file.len() / 2])),
+        ("invalid_image", sent("receipt", &bomb(60_000, 60_000))),
+        ("invalid_image", sent("receipt", b"GIF89a is not taken")),
+        ("empty", sent("receipt", b"")),
+        ("too_large", sent("receipt", &vec![0xff; 9 << 20])),
+        ("invalid_field", sent("selfie", &file)),
+        ("invalid_field", in_json("bad", "c", START_MS, ("content", "***"))),
+        ("missing_content", outside),
+        ("missing_content", above),
+        ("missing_content", missing),
+        ("missing_entity", nobody),
+    ]
+}
+
+/// INV-1, INV-2 and INV-3 for images.
+#[test]
+fn every_image_is_scored_once_or_a_dead_letter() {
+    let inbox = tempfile::tempdir().unwrap();
+    let folder = inbox.path().canonicalize().unwrap().display().to_string();
+    let allowed = format!("[\"{folder}\"]");
+    let mut pipeline = Pipeline::new("images", &[("ingest.images.fetch_from", &allowed)]);
+    [Worker::Ingest, Worker::Preprocess, Worker::Scorer]
+        .into_iter()
+        .for_each(|worker| pipeline.start(worker));
+    let (good, bad) = (good(&folder), bad(&folder));
+    let (reasons, bad): (Vec<_>, Vec<_>) = bad.into_iter().unzip();
+    send(&pipeline, &good[..20]);
+    send(&pipeline, &bad);
+    pipeline.kill9(Worker::Ingest);
+    pipeline.start(Worker::Ingest);
+    send(&pipeline, &good[20..]);
+    pipeline.kill9(Worker::Preprocess);
+    pipeline.start(Worker::Preprocess);
+    // A repeat is known by its identifier, and no second image.
+    send(&pipeline, &good[..5]);
+    pipeline.wait_for("scores", good.len(), PATIENCE);
+    let (kafka, letters) = (pipeline.kafka(), pipeline.topic("dead_letters"));
+    wait_until("all letters", PATIENCE, || {
+        read_topic(&kafka, &letters).len() >= bad.len()
+    });
+    let lake = pipeline.lake();
+    wait_until("all images in their table", PATIENCE, || {
+        lake.join("tables/images/_delta_log").exists() && count_rows(&lake, "images") >= good.len()
+    });
+    pipeline.stop_all();
+
+    let scores = by_image(pipeline.consume("scores"));
+    assert_eq!(scores.len(), good.len());
+    assert!(
+        scores
+            .values()
+            .all(|score| score["decided_by"]["kind"] == "cold_start")
+    );
+    let mut found: Vec<String> = read_topic(&kafka, &letters)
+        .iter()
+        .map(|letter| String::from_utf8(letter.header("riskstream.reason").unwrap().to_vec()).unwrap())
+        .collect();
+    let mut reasons: Vec<&str> = reasons;
+    found.sort();
+    reasons.sort_unstable();
+    assert_eq!(found, reasons);
+    check_rows(&by_image(pipeline.consume("features")));
+    check_objects(&pipeline);
+}
+
+/// Rows by their image, each of which must be there once.
+fn by_image(values: Vec<Value>) -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
+    for value in values {
+        let id = value["image_id"].as_str().unwrap().to_owned();
+        assert!(found.insert(id.clone(), value).is_none(), "{id} is there twice");
+    }
+    found
+}
+
+/// What was seen before is told, under which accounts, and when first.
+fn check_rows(rows: &BTreeMap<String, Value>) {
+    for (id, row) in rows {
+        let seen = [
+            "image_seen_count",
+            "image_seen_other_accounts",
+            "image_seen_seconds_ago",
+        ];
+        let seen = seen.map(|column| row.get(column).and_then(Value::as_f64));
+        let expected = if id.starts_with("again") {
+            [Some(1.0), Some(1.0), Some(3600.0)]
+        } else {
+            [Some(0.0), Some(0.0), None]
+        };
+        assert_eq!(seen, expected, "{id}: {row}");
+        assert!(
+            row["entity_customer"].as_str().unwrap().starts_with("tok_"),
+            "{row}"
+        );
+        assert_eq!(
+            (row["image_width"].as_i64(), row["image_height"].as_i64()),
+            (Some(160), Some(120))
+        );
+    }
+}
+
+/// Every file of the store is one that a row names, whole: nothing is lost, written half or left over.
+fn check_objects(pipeline: &Pipeline) {
+    let rows = by_image(pipeline.consume("features"));
+    let named: BTreeSet<&str> = rows
+        .values()
+        .map(|row| row["image_sha256"].as_str().unwrap())
+        .collect();
+    let mut there = BTreeSet::new();
+    for shelf in fs::read_dir(pipeline.lake().join("images")).unwrap() {
+        for file in fs::read_dir(shelf.unwrap().path()).unwrap() {
+            let file = file.unwrap().path();
+            let admitted = imaging::admit(&fs::read(&file).unwrap(), &imaging::Limits::default()).unwrap();
+            assert_eq!((admitted.width, admitted.height), (160, 120));
+            there.insert(file.file_name().unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(there.iter().map(String::as_str).collect::<BTreeSet<_>>(), named);
+    assert_eq!(named.len(), 40);
+}
