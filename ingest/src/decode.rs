@@ -1,9 +1,9 @@
 //! From raw bytes to a canonical event without card numbers.
 
+use imaging::DocumentKind;
 use schema::{Event, Reason, Reject, SourceTopic};
 
 use crate::config::Settings;
-use crate::images::is_kind;
 
 /// Decodes, maps, checks and tokenises one raw record.
 ///
@@ -35,13 +35,12 @@ pub(crate) fn decode(
 /// A [`Reject`] for whatever is wrong with its fields.
 pub(crate) fn finish(settings: &Settings, event: &mut Event, timestamp_us: i64) -> Result<(), Reject> {
     settings.decoder.check(event, timestamp_us)?;
-    if let Event::Image(image) = event
-        && !is_kind(&image.kind)
-    {
-        return Err(Reject::new(
-            Reason::InvalidField,
-            "kind: none of cheque, receipt, id_document, signature, other",
-        ));
+    if let Event::Image(image) = event {
+        let kinds = DocumentKind::ALL.map(DocumentKind::name);
+        if !kinds.contains(&image.kind.as_str()) {
+            let message = format!("kind: none of {}", kinds.join(", "));
+            return Err(Reject::new(Reason::InvalidField, message));
+        }
     }
     settings.tokeniser.apply(event);
     check_stages(settings, event)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use imaging::{Admitted, DocumentKind, Refusal, admit};
+use imaging::{Admitted, Refusal, admit};
 use lake::{LakeError, Store};
 use schema::json::{Content, Decoder};
 use schema::{Event, ImageFile, Reason, Reject};
@@ -212,9 +212,4 @@ fn file_of(admitted: &Admitted) -> ImageFile {
 /// Where the file of an image lies in the object store.
 fn object_path(sha256: &str) -> String {
     format!("images/{}/{sha256}", &sha256[..2])
-}
-
-/// Whether a text names a kind of document.
-pub(crate) fn is_kind(text: &str) -> bool {
-    DocumentKind::ALL.iter().any(|kind| kind.name() == text)
 }

@@ -356,11 +356,12 @@ impl<'a> Worker<'a> {
             let source = self.sources.get_mut(&partition).expect("its key was just there");
             let topic = source.topic;
             for out in source.batches(&say)? {
-                if out.rows > 0 {
-                    metrics::written(topic, out.rows);
-                    metrics::batch(out.rows);
-                }
+                let rows = out.rows;
                 self.send_batch(out)?;
+                if rows > 0 {
+                    metrics::written(topic, rows);
+                    metrics::batch(rows);
+                }
             }
             let sequence = self.producer.sent();
             self.sources

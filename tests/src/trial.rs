@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use schema::time;
 use serde_json::Value;
-use stream::{Outgoing, Producer, ProducerOptions, Record};
+use stream::{Producer, ProducerOptions, Record};
 use testkit::wait_until;
 
 use crate::pipeline::{Pipeline, Worker};
@@ -172,25 +172,9 @@ fn give_models(from: &Pipeline, to: &Pipeline, plan: &Plan) {
     copy_folder(&from.lake().join("models"), &to.lake().join("models"));
     let mut producer = Producer::new(&to.kafka(), ProducerOptions::default()).expect("a producer");
     for record in read_topic(&from.kafka(), &from.topic("models")) {
-        producer
-            .send(Outgoing {
-                topic: &to.topic("models"),
-                ..outgoing(&record)
-            })
-            .expect("it is sent");
+        copy_record(&mut producer, &record, &to.topic("models"));
     }
     producer.flush(plan.patience).expect("the broker acknowledges");
-}
-
-fn outgoing(record: &Record) -> Outgoing<'_> {
-    Outgoing {
-        topic: "",
-        partition: Some(record.partition),
-        key: record.key.as_deref(),
-        payload: record.payload.as_deref(),
-        headers: &[],
-        timestamp_us: None,
-    }
 }
 
 fn copy_folder(from: &Path, to: &Path) {

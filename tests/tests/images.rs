@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use imaging::Image;
 use serde_json::{Value, json};
 use stream::{Outgoing, Producer, ProducerOptions};
@@ -77,22 +79,6 @@ fn in_json(id: &str, account: &str, at_ms: i64, content: (&str, &str)) -> Raw {
     }
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let word = chunk
-            .iter()
-            .fold(0_u32, |word, byte| word << 8 | u32::from(*byte))
-            << (8 * (3 - chunk.len()));
-        for nth in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * nth) & 63) as usize] as char;
-            text.push(if nth <= chunk.len() { digit } else { '=' });
-        }
-    }
-    text
-}
-
 /// A PNG whose header declares these sides, over next to nothing.
 fn bomb(width: u32, height: u32) -> Vec<u8> {
     let mut file = document(0).to_png();
@@ -131,7 +117,7 @@ fn good(folder: &str) -> Vec<Raw> {
         let (id, account) = (format!("i{number}"), format!("c{number}"));
         let (at_ms, file) = (START_MS + i64::from(number) * 1000, document(number).to_png());
         records.push(match number % 4 {
-            0 => in_json(&id, &account, at_ms, ("content", &base64(&file))),
+            0 => in_json(&id, &account, at_ms, ("content", &BASE64_STANDARD.encode(&file))),
             1 => {
                 fs::write(format!("{folder}/{id}.png"), &file).unwrap();
                 in_json(

@@ -21,6 +21,7 @@ mod fusion;
 mod gemm;
 mod geometry;
 mod images;
+mod labels;
 mod layer;
 mod linear;
 mod maps;

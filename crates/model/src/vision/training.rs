@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use super::backbone::Backbone;
 use super::description::ImageNetwork;
 use super::images::Images;
+use super::labels;
 use super::maps::Maps;
 use super::model::{ImageModel, ImageRecord};
 use super::network::Network;
@@ -118,7 +119,7 @@ pub fn train_images(
     }
     run.network = history.best;
     let logits = run.validation_logits()?;
-    let calibration = Calibration::fit(&logits, &labels_of(request, request.validation));
+    let calibration = Calibration::fit(&logits, &labels::select(request.labels, request.validation));
     Ok(TrainedImages {
         model: ImageModel {
             record: ImageRecord {
@@ -135,42 +136,17 @@ fn check(request: &ImageTrainingRequest<'_>) -> Result<()> {
     request.settings.validate()?;
     request.network.validate()?;
     request.images.check_shape(&request.network.input)?;
-    let (found, expected) = (request.labels.len(), request.images.len());
-    if found != expected {
-        return Err(Error::Length {
-            name: "labels".to_owned(),
-            found,
-            expected,
-        });
-    }
     if request.network.outputs != 1 {
         return Err(Error::Inconsistent {
             reason: "an image network that is trained has one output",
         });
     }
-    for (part, indices) in [("training", request.train), ("validation", request.validation)] {
-        if indices.iter().any(|&at| at >= expected) {
-            return Err(Error::Inconsistent {
-                reason: "there is no image at an index to learn from",
-            });
-        }
-        let positives = labels_of(request, indices)
-            .into_iter()
-            .filter(|&y| is_positive(y))
-            .count();
-        if positives == 0 || positives == indices.len() {
-            return Err(Error::TooFewRows {
-                part,
-                rows: indices.len(),
-                positives,
-            });
-        }
-    }
-    Ok(())
-}
-
-fn labels_of(request: &ImageTrainingRequest<'_>, indices: &[usize]) -> Vec<f32> {
-    indices.iter().map(|&at| request.labels[at]).collect()
+    labels::check(
+        request.labels,
+        request.images.len(),
+        [request.train, request.validation],
+        "there is no image at an index to learn from",
+    )
 }
 
 /// The passes so far, and the network after the best of them.
@@ -298,7 +274,7 @@ impl<'a> Run<'a> {
             .forward(maps, first, narrow(settings.norm_momentum), kept);
         let (loss, gradient) = loss(
             &trace.outputs,
-            &labels_of(self.request, batch),
+            &labels::select(self.request.labels, batch),
             settings.positive_weight,
         );
         self.network.backward(&trace, &gradient);
@@ -326,7 +302,7 @@ impl<'a> Run<'a> {
     /// Measures the network on the validation images as it will score.
     fn validate(&self, stage: usize, training_loss: f64) -> Result<ImageEpoch> {
         let logits = self.validation_logits()?;
-        let labels = labels_of(self.request, self.request.validation);
+        let labels = labels::select(self.request.labels, self.request.validation);
         let losses = logits
             .iter()
             .zip(&labels)
@@ -356,7 +332,7 @@ fn schedule(request: &ImageTrainingRequest<'_>, stage: &Stage) -> Schedule {
 
 /// The network before training; a new head starts at the logit of the training images' frequency.
 fn start(request: &ImageTrainingRequest<'_>, uniform: impl FnMut() -> f32) -> Result<Network> {
-    let labels = labels_of(request, request.train);
+    let labels = labels::select(request.labels, request.train);
     let positives = labels.iter().filter(|&&label| is_positive(label)).count() as f64;
     let odds = positives / (labels.len() as f64 - positives);
     let bias = narrow(libm::log(odds * request.settings.positive_weight));

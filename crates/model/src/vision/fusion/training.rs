@@ -8,11 +8,11 @@ use super::description::{FusionInputs, FusionNetwork};
 use super::network::Network;
 use super::{FusionModel, FusionRecord};
 use crate::calibration::Calibration;
-use crate::dataset::is_positive;
 use crate::metrics::{auc_roc, average_precision};
 use crate::mlp::{OptimiserSettings, StopMetric};
 use crate::scalar::{cross_entropy, narrow};
 use crate::schedule::{Rates, Schedule};
+use crate::vision::labels;
 use crate::vision::optimiser::{AdamW, Learning};
 use crate::vision::training::{ImageEpoch, ImageProgress, keep_mask, loss};
 use crate::{Error, Result};
@@ -75,7 +75,10 @@ pub fn train_fusion(request: &FusionRequest<'_>, progress: &mut ImageProgress<'_
         }
     }
     run.network = best;
-    let calibration = Calibration::fit(&run.validation_logits(), &labels_of(request, request.validation));
+    let calibration = Calibration::fit(
+        &run.validation_logits(),
+        &labels::select(request.labels, request.validation),
+    );
     let record = FusionRecord {
         network: request.network.clone(),
         calibration,
@@ -91,46 +94,18 @@ fn check(request: &FusionRequest<'_>) -> Result<()> {
     request.optimiser.validate()?;
     request.network.validate()?;
     request.inputs.check(request.network)?;
-    let (found, expected) = (request.labels.len(), request.inputs.rows.len);
-    if found != expected {
-        return Err(Error::Length {
-            name: "labels".to_owned(),
-            found,
-            expected,
-        });
-    }
     if !(0.0..1.0).contains(&request.dropout) {
         return Err(Error::Setting {
             name: "fusion.dropout",
             must_be: "at least 0 and below 1",
         });
     }
-    for (part, rows) in [("training", request.train), ("validation", request.validation)] {
-        if rows.iter().any(|&row| row >= expected) {
-            return Err(Error::Inconsistent {
-                reason: "there is no row at an index to learn from",
-            });
-        }
-        let positives = positives(request, rows);
-        if positives == 0 || positives == rows.len() {
-            return Err(Error::TooFewRows {
-                part,
-                rows: rows.len(),
-                positives,
-            });
-        }
-    }
-    Ok(())
-}
-
-fn labels_of(request: &FusionRequest<'_>, rows: &[usize]) -> Vec<f32> {
-    rows.iter().map(|&row| request.labels[row]).collect()
-}
-
-fn positives(request: &FusionRequest<'_>, rows: &[usize]) -> usize {
-    rows.iter()
-        .filter(|&&row| is_positive(request.labels[row]))
-        .count()
+    labels::check(
+        request.labels,
+        request.inputs.rows.len,
+        [request.train, request.validation],
+        "there is no row at an index to learn from",
+    )
 }
 
 /// A training under way.
@@ -147,7 +122,7 @@ impl<'a> Run<'a> {
     fn new(request: &'a FusionRequest<'a>) -> Self {
         let settings = request.optimiser;
         let mut random = ChaCha8Rng::seed_from_u64(request.seed);
-        let positives = positives(request, request.train) as f64;
+        let positives = labels::positives(request.labels, request.train) as f64;
         let odds = positives / (request.train.len() as f64 - positives);
         let bias = narrow(libm::log(odds * settings.positive_weight));
         let network = Network::random(request.network, bias, || random.random_range(-1.0_f32..1.0));
@@ -192,7 +167,7 @@ impl<'a> Run<'a> {
         let count = rows.len() * request.network.joined_width();
         let kept = keep_mask(count, request.dropout, &mut self.random);
         let trace = self.network.forward(request.inputs, rows, kept);
-        let labels = labels_of(request, rows);
+        let labels = labels::select(request.labels, rows);
         let (loss, gradient) = loss(trace.logits(), &labels, request.optimiser.positive_weight);
         self.network.backward(request.inputs, rows, &trace, &gradient);
         let rate = self.schedule.next_rate();
@@ -215,7 +190,7 @@ impl<'a> Run<'a> {
 
     fn validate(&self, epoch: usize, training_loss: f64) -> ImageEpoch {
         let logits = self.validation_logits();
-        let labels = labels_of(self.request, self.request.validation);
+        let labels = labels::select(self.request.labels, self.request.validation);
         let losses = logits
             .iter()
             .zip(&labels)
