@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// The configuration that reads it.
 #[must_use]
 pub fn handbook() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/handbook.toml")
+    testkit::project().join("config/handbook.toml")
 }
 
 /// The Parquet file of the pack whose name starts like this.

@@ -1,7 +1,7 @@
 //! The rules of the house: who may import whom, and that the map of the code is right.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -9,10 +9,8 @@ use serde_json::Value;
 const SANS_IO: [&str; 5] = ["schema", "eventlog", "features", "model", "imaging"];
 const WORKERS: [&str; 4] = ["ingest", "preprocess", "trainer", "scorer"];
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the package lies in the workspace")
+fn root() -> PathBuf {
+    testkit::project()
 }
 
 /// The packages of the workspace, each with what it imports outside tests.
@@ -137,7 +135,7 @@ fn the_map_of_the_code_names_only_tests_that_are_there() {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the map is there");
     let invariants: Vec<&str> = text.lines().filter(|line| line.starts_with("| INV-")).collect();
     assert_eq!(invariants.len(), 8, "the eight invariants, each with its test");
-    let sources = sources(root());
+    let sources = sources(&root());
     for line in invariants {
         let cell = line
             .trim_end_matches('|')

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
+use crate::project;
+
 /// The project's own way to start Kafka.
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kafka/kafka");
+const SCRIPT: &str = "deploy/kafka/kafka";
 /// The variable that names a broker to use instead of starting one.
 const VARIABLE: &str = "KAFKA_BOOTSTRAP_SERVERS";
 
@@ -138,13 +140,8 @@ impl Drop for Started {
 /// is never dropped, and a killed process drops nothing.
 fn watchdog(data: &Path) -> Child {
     Command::new("setsid")
-        .args([
-            "bash",
-            "-c",
-            r#"cat; "$0" stop --kill9 --data "$1"; rm -rf "$1""#,
-            SCRIPT,
-        ])
-        .arg(data)
+        .args(["bash", "-c", r#"cat; "$0" stop --kill9 --data "$1"; rm -rf "$1""#])
+        .args([&project().join(SCRIPT), data])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -154,7 +151,7 @@ fn watchdog(data: &Path) -> Child {
 
 /// Runs the script and returns what it prints.
 fn script(data: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(SCRIPT)
+    let output = Command::new(project().join(SCRIPT))
         .args(arguments)
         .arg("--data")
         .arg(data)

@@ -3,7 +3,9 @@
 //! For tests alone, so it panics where a test should fail.
 
 mod broker;
+mod project;
 mod wait;
 
 pub use broker::{Broker, unique};
+pub use project::project;
 pub use wait::{eventually, wait_until};
