@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lake::Store;
+use lake::{Images, Store};
 use schema::json::{Decoder, Limits};
 use schema::tokens::Tokeniser;
 use schema::{Layout, Mapping};
@@ -80,7 +80,9 @@ pub struct ImageSettings {
     /// Topic of raw images.
     pub topic: String,
     /// Where files are kept.
-    pub store: Store,
+    pub images: Images,
+    /// The frame that they are prepared for.
+    pub frame: imaging::Frame,
     /// Where files may be fetched from.
     pub sources: Vec<Store>,
 }

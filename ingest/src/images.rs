@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use imaging::{Admitted, Refusal, admit};
+use imaging::{Admitted, DocumentKind, Refusal, admit, prepare};
 use lake::{LakeError, Store};
 use schema::json::{Content, Decoder};
 use schema::{Event, ImageFile, Reason, Reject};
@@ -134,11 +134,17 @@ fn look_at(settings: &Settings, images: &ImageSettings, record: &Record) -> Resu
         unreachable!("made as an image above")
     };
     image.file = file_of(&admitted);
-    // Written once under its hash, and before the event that names it is sent.
-    images
-        .store
-        .put_if_absent(&object_path(&image.file.sha256), admitted.stored)?;
+    keep(images, image, admitted)?;
     Ok(event)
+}
+
+/// Writes the file and what networks read of it, once under its hash, and before the event that names it is sent.
+fn keep(images: &ImageSettings, image: &schema::Image, admitted: Admitted) -> Result<(), LakeError> {
+    let sha256 = &image.file.sha256;
+    let kind = DocumentKind::named(&image.kind).expect("checked when its fields were");
+    let prepared = prepare(&admitted.frames[0], kind, images.frame);
+    images.images.keep_prepared(sha256, kind, prepared)?;
+    images.images.keep(sha256, admitted.stored)
 }
 
 /// The image that a JSON record describes, and its file.
@@ -207,9 +213,4 @@ fn file_of(admitted: &Admitted) -> ImageFile {
         height: admitted.height,
         frames: u32::try_from(admitted.frames.len()).unwrap_or(u32::MAX),
     }
-}
-
-/// Where the file of an image lies in the object store.
-fn object_path(sha256: &str) -> String {
-    format!("images/{}/{sha256}", &sha256[..2])
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use features::Plan;
+use imaging::Frame;
 use lake::Store;
 use schema::Layout;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,21 @@ pub struct Section {
     pub max_linger: Duration,
     /// Version of the feature definitions, told in every row; raise it when they change.
     pub epoch: u32,
+    /// Document images.
+    pub images: ImagesSection,
+}
+
+/// The section `[preprocess.images]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImagesSection {
+    /// The size that images are prepared for: what networks read.
+    pub frame: Frame,
+    /// How long, in event time, a transaction and an image that belongs to it wait for each other.
+    #[serde(with = "humantime_serde")]
+    pub join_window: Duration,
+    /// Transactions, and images, that one partition keeps waiting at most.
+    pub max_waiting: usize,
 }
 
 /// The section `[lake]` of the configuration.

@@ -22,6 +22,11 @@ pub(crate) fn duplicate(stage: &str) {
     counter!("riskstream_stage_duplicates_total", "stage" => stage.to_owned()).increment(1);
 }
 
+/// A transaction's row was written again, with its image.
+pub(crate) fn revised(stage: &str) {
+    counter!("riskstream_stage_rows_revised_total", "stage" => stage.to_owned()).increment(1);
+}
+
 /// A label has done its work in the last stage.
 pub(crate) fn label_ended(stage: &str) {
     counter!("riskstream_stage_labels_ended_total", "stage" => stage.to_owned()).increment(1);

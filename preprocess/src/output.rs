@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanArray, Float32Array, Float64Array, Float64Builder, Int32Array, Int64Array, ListArray,
-    RecordBatch, TimestampMicrosecondArray,
+    RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::compute::interleave;
@@ -14,6 +14,7 @@ use imaging::SeenBefore;
 use schema::layout::column;
 
 use crate::item::{Batch, Item};
+use crate::meetings::ImageFacts;
 
 /// The rows for one target partition since the last batch to it.
 pub(crate) struct Output {
@@ -30,6 +31,10 @@ pub(crate) struct Output {
     sequence_ends: Vec<usize>,
     /// What was seen of images before, where it is this stage that says so.
     seen: Option<Vec<SeenColumns>>,
+    /// The images of transactions, and which of them a row has.
+    images: Vec<Arc<ImageFacts>>,
+    image: Vec<Option<usize>>,
+    revision: Vec<i32>,
     epoch: i32,
 }
 
@@ -42,6 +47,11 @@ pub(crate) struct SeenColumns {
 }
 
 impl SeenColumns {
+    /// Count, other accounts, seconds ago.
+    pub(crate) fn values(self) -> [Option<f64>; 3] {
+        [self.count, self.other_accounts, self.seconds_ago]
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "counts and times as features")]
     pub(crate) fn of(seen: SeenBefore, at_us: i64) -> Self {
         Self {
@@ -61,6 +71,9 @@ pub(crate) struct Added<'a> {
     pub(crate) features: Option<&'a [f64]>,
     pub(crate) sequence: &'a [f32],
     pub(crate) seen: Option<SeenColumns>,
+    /// The image of a transaction.
+    pub(crate) image: Option<Arc<ImageFacts>>,
+    pub(crate) revision: i32,
 }
 
 impl Output {
@@ -85,6 +98,9 @@ impl Output {
             sequence: Vec::new(),
             sequence_ends: vec![0],
             seen: says.then(Vec::new),
+            images: Vec::new(),
+            image: Vec::new(),
+            revision: Vec::new(),
             epoch: i32::try_from(epoch).unwrap_or(i32::MAX),
         }
     }
@@ -106,6 +122,11 @@ impl Output {
         if let Some(seen) = &mut self.seen {
             seen.push(added.seen.unwrap_or_default());
         }
+        self.image.push(added.image.as_ref().map(|image| {
+            self.images.push(Arc::clone(image));
+            self.images.len() - 1
+        }));
+        self.revision.push(added.revision);
         self.sequence.extend_from_slice(added.sequence);
         self.sequence_ends.push(self.sequence.len());
     }
@@ -136,6 +157,9 @@ impl Output {
         self.order_time.clear();
         self.late.clear();
         self.seen.iter_mut().for_each(Vec::clear);
+        self.images.clear();
+        self.image.clear();
+        self.revision.clear();
         self.sequence.clear();
         self.sequence_ends.truncate(1);
         RecordBatch::try_new(schema, columns?)
@@ -167,7 +191,7 @@ impl Output {
                 Arc::new(TimestampMicrosecondArray::from(self.order_time.clone()).with_timezone("UTC"))
             }
             column::LATE => Arc::new(BooleanArray::from(self.late.clone())),
-            column::REVISION => Arc::new(Int32Array::from(vec![0; self.rows.len()])),
+            column::REVISION => Arc::new(Int32Array::from(self.revision.clone())),
             column::EPOCH => Arc::new(Int32Array::from(vec![self.epoch; self.rows.len()])),
             column::SEQUENCE => self.sequences(field)?,
             name => self.passed_on(name)?,
@@ -193,11 +217,45 @@ impl Output {
     fn passed_on(&self, name: &str) -> Result<ArrayRef, ArrowError> {
         let missing = || ArrowError::SchemaError(format!("column {name} is missing"));
         let columns: Option<Vec<_>> = self.batches.iter().map(|b| b.rows.column_by_name(name)).collect();
-        let columns: Vec<_> = columns
+        let mut columns: Vec<_> = columns
             .ok_or_else(missing)?
             .into_iter()
             .map(AsRef::as_ref)
             .collect();
-        interleave(&columns, &self.rows)
+        let Some(images) = image_column(&self.images, name).filter(|_| !self.images.is_empty()) else {
+            return interleave(&columns, &self.rows);
+        };
+        columns.push(&images);
+        let slot = columns.len() - 1;
+        let rows = self.rows.iter().zip(&self.image);
+        let rows: Vec<_> = rows
+            .map(|(row, image)| image.map_or(*row, |image| (slot, image)))
+            .collect();
+        interleave(&columns, &rows)
     }
+}
+
+/// What images tell in a column, if it is one of theirs.
+fn image_column(images: &[Arc<ImageFacts>], name: &str) -> Option<ArrayRef> {
+    let text = |of: fn(&ImageFacts) -> &String| -> ArrayRef {
+        Arc::new(images.iter().map(|i| Some(of(i))).collect::<StringArray>())
+    };
+    let number = |of: fn(&ImageFacts) -> i32| -> ArrayRef {
+        Arc::new(images.iter().map(|i| of(i)).collect::<Int32Array>())
+    };
+    let seen =
+        |nth: usize| -> ArrayRef { Arc::new(images.iter().map(|i| i.seen[nth]).collect::<Float64Array>()) };
+    Some(match name {
+        column::IMAGE_ID => text(|i| &i.id),
+        column::IMAGE_KIND => text(|i| &i.kind),
+        column::IMAGE_SHA256 => text(|i| &i.sha256),
+        column::IMAGE_HASH => Arc::new(images.iter().map(|i| i.hash).collect::<Int64Array>()),
+        column::IMAGE_WIDTH => number(|i| i.width),
+        column::IMAGE_HEIGHT => number(|i| i.height),
+        column::IMAGE_FRAMES => number(|i| i.frames),
+        column::IMAGE_SEEN_COUNT => seen(0),
+        column::IMAGE_SEEN_OTHER_ACCOUNTS => seen(1),
+        column::IMAGE_SEEN_SECONDS_AGO => seen(2),
+        _ => return None,
+    })
 }

@@ -10,6 +10,7 @@ use arrow::error::ArrowError;
 use eventlog::{BatchHeader, Fold, FoldState, Telling, Turn, Writer};
 use features::{Observation, Windows, WindowsState, fixed};
 use imaging::{MAX_RADIUS, PerceptualHash, Sightings};
+use runtime::clock::micros;
 use schema::hashing::{identity, partition_of};
 use schema::layout::{attribute_column, column, entity_column};
 use schema::{Kind, ipc, money};
@@ -19,11 +20,12 @@ use crate::config::StageSettings;
 use crate::duplicates::{Duplicates, Seen};
 use crate::error::PreprocessError;
 use crate::item::{Batch, Item};
+use crate::meetings::{ImageFacts, SavedImage, Waiting, key};
 use crate::metrics;
 use crate::output::{Added, Output, SeenColumns};
 
 /// Version of what a snapshot holds: one of another version is not read.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Bits in which an image's hash may differ from one seen before.
 const NEARLY_ALIKE: u32 = MAX_RADIUS;
 
@@ -47,11 +49,36 @@ pub struct Partition<'a> {
     windows: Windows,
     duplicates: Duplicates,
     sightings: Sightings,
+    /// Images whose transaction has not come yet.
+    images: Waiting<Arc<ImageFacts>>,
+    /// Transactions whose image may still come.
+    transactions: Waiting<Emitted>,
     position: i64,
     outputs: Vec<Output>,
     telling: Telling,
     decimals: HashMap<String, u32>,
     scratch: Scratch,
+}
+
+/// A row of a transaction that may be written again with its image.
+#[derive(Clone, Debug)]
+struct Emitted {
+    item: Item,
+    late: bool,
+    features: Vec<f64>,
+    sequence: Vec<f32>,
+    revision: i32,
+}
+
+/// The same in a snapshot, whose rows lie together in a batch of their own.
+#[derive(Serialize, Deserialize)]
+struct SavedEmitted {
+    key: u128,
+    at_us: i64,
+    late: bool,
+    features: Vec<f64>,
+    sequence: Vec<f32>,
+    revision: i32,
 }
 
 #[derive(Default)]
@@ -81,6 +108,9 @@ struct Saved<F, W, S> {
     seen: Seen,
     sightings: S,
     waiting: Option<Vec<u8>>,
+    images: Vec<SavedImage>,
+    transactions: Vec<SavedEmitted>,
+    emitted: Option<Vec<u8>>,
 }
 
 impl<'a> Partition<'a> {
@@ -113,22 +143,27 @@ impl<'a> Partition<'a> {
         (position, payload): (i64, &[u8]),
     ) -> Result<Self, PreprocessError> {
         let saved: Saved<FoldState, WindowsState, Sightings> = postcard::from_bytes(payload)?;
-        let mut items = Vec::new();
-        if let Some(waiting) = saved.waiting {
-            let rows = conform(&ipc::decode(&waiting)?, &input_schema(settings))?;
-            let batch = Arc::new(Batch::new(rows, settings.entity(), settings.next_entity())?);
-            items.extend((0..batch.rows.num_rows()).map(|row| Item::new(&batch, row)));
-        }
-        let mut fold = Fold::restore(saved.fold, items);
+        let mut fold = Fold::restore(saved.fold, items(settings, saved.waiting)?);
         fold.set_epoch(settings.section.epoch);
         let windows = Windows::restore(Arc::clone(&settings.plan), saved.windows)?;
-        Ok(Self::with(
+        let mut partition = Self::with(
             settings,
             place,
             word_interval_us,
             (position, fold, windows, saved.seen),
             saved.sightings,
-        ))
+        );
+        for (key, at_us, image) in saved.images {
+            partition.images.insert(key, at_us, image);
+        }
+        for (item, saved) in items(settings, saved.emitted)?
+            .into_iter()
+            .zip(saved.transactions)
+        {
+            let (key, at_us, emitted) = saved.with(item);
+            partition.transactions.insert(key, at_us, emitted);
+        }
+        Ok(partition)
     }
 
     fn with(
@@ -149,8 +184,17 @@ impl<'a> Partition<'a> {
                 settings.place == 0,
             )
         };
-        let window_us = i64::try_from(settings.section.duplicates_window.as_micros()).unwrap_or(i64::MAX);
+        let window_us = micros(settings.section.duplicates_window);
+        let join_us = micros(settings.section.images.join_window);
+        let join = settings.layout.images && settings.is_last();
+        let most = if join {
+            settings.section.images.max_waiting
+        } else {
+            0
+        };
         Self {
+            images: Waiting::new(join_us, most),
+            transactions: Waiting::new(join_us, most),
             input_schema: input_schema(settings),
             fold,
             windows,
@@ -175,11 +219,14 @@ impl<'a> Partition<'a> {
             .iter()
             .map(|f| f.name().clone())
             .collect();
+        let images = &settings.section.images;
         let rest = format!(
-            "{FORMAT}/{}/{}/{:?}/{}",
+            "{FORMAT}/{}/{}/{:?}/{:?}/{}/{}",
             place.partitions,
             place.targets,
             settings.section.duplicates_window,
+            images.join_window,
+            images.max_waiting,
             fields.join(",")
         );
         format!("{plan:016x}{:032x}", identity(&rest))
@@ -291,7 +338,7 @@ impl<'a> Partition<'a> {
         if self.settings.is_last() {
             metrics::label_ended(self.settings.entity());
         } else {
-            self.emit(turn, false, None);
+            self.emit(turn, Adding::default());
         }
     }
 
@@ -309,7 +356,47 @@ impl<'a> Partition<'a> {
             self.sightings.insert(hash, account, at_us);
             SeenColumns::of(seen, at_us)
         });
-        self.emit(turn, false, seen);
+        let adding = Adding {
+            seen,
+            ..Adding::default()
+        };
+        self.emit(turn, adding);
+        if self.settings.is_last() && !columns.transaction_id.value(*row).is_empty() {
+            self.meet_transaction(turn, seen);
+        }
+    }
+
+    /// An image that belongs to a transaction: its row is written again, or has still to come.
+    fn meet_transaction(&mut self, turn: &Turn<Item>, seen: Option<SeenColumns>) {
+        let Item { batch, row, .. } = &turn.item;
+        let key = key(batch.entity.value(*row), batch.columns.transaction_id.value(*row));
+        let mut image = ImageFacts::of(&batch.rows, *row);
+        // Where one stage is the first and the last, what it says is not in what it reads.
+        image.seen = seen.map_or(image.seen, SeenColumns::values);
+        let image = Arc::new(image);
+        self.transactions.forget(turn.order_time_us);
+        let Some(emitted) = self.transactions.get_mut(key) else {
+            self.images.forget(turn.order_time_us);
+            self.images.insert(key, turn.order_time_us, image);
+            return;
+        };
+        emitted.revision += 1;
+        let target = partition_of(
+            emitted.item.batch.next_entity.value(emitted.item.row),
+            self.outputs.len(),
+        );
+        let added = Added {
+            index: self.fold.number(),
+            order_time_us: turn.order_time_us,
+            late: emitted.late,
+            features: Some(&emitted.features),
+            sequence: &emitted.sequence,
+            seen: None,
+            image: Some(image),
+            revision: emitted.revision,
+        };
+        self.outputs[target].push(&emitted.item, &added);
+        metrics::revised(self.settings.entity());
     }
 
     fn transaction(&mut self, turn: &Turn<Item>) {
@@ -331,7 +418,33 @@ impl<'a> Partition<'a> {
         };
         self.windows
             .transaction(batch.entity.value(*row), &observation, features, sequence);
-        self.emit(turn, true, None);
+        let image = self.meet_image(turn);
+        let adding = Adding {
+            has_features: true,
+            image,
+            ..Adding::default()
+        };
+        self.emit(turn, adding);
+    }
+
+    /// The image of a transaction that came before it, if one did; the transaction waits for another.
+    fn meet_image(&mut self, turn: &Turn<Item>) -> Option<Arc<ImageFacts>> {
+        if !self.settings.is_last() || !self.settings.layout.images {
+            return None;
+        }
+        let Item { batch, row, .. } = &turn.item;
+        let key = key(batch.entity.value(*row), batch.columns.transaction_id.value(*row));
+        self.images.forget(turn.order_time_us);
+        self.transactions.forget(turn.order_time_us);
+        let emitted = Emitted {
+            item: turn.item.clone(),
+            late: turn.late || batch.columns.late.value(*row),
+            features: self.scratch.features.clone(),
+            sequence: self.scratch.sequence.clone(),
+            revision: 0,
+        };
+        self.transactions.insert(key, turn.order_time_us, emitted);
+        self.images.get_mut(key).map(|image| Arc::clone(image))
     }
 
     /// The numeric fields and earlier features that the plan reads, in its order.
@@ -357,8 +470,13 @@ impl<'a> Partition<'a> {
     }
 
     /// Gives the row its number and its place in the batch to its partition (R1).
-    fn emit(&mut self, turn: &Turn<Item>, has_features: bool, seen: Option<SeenColumns>) {
+    fn emit(&mut self, turn: &Turn<Item>, adding: Adding) {
         let Item { batch, row, .. } = &turn.item;
+        let Adding {
+            has_features,
+            seen,
+            image,
+        } = adding;
         let target = partition_of(batch.next_entity.value(*row), self.outputs.len());
         let added = Added {
             index: self.fold.number(),
@@ -367,6 +485,8 @@ impl<'a> Partition<'a> {
             features: has_features.then_some(&self.scratch.features),
             sequence: if has_features { &self.scratch.sequence } else { &[] },
             seen,
+            image,
+            revision: 0,
         };
         self.outputs[target].push(&turn.item, &added);
     }
@@ -408,28 +528,80 @@ impl<'a> Partition<'a> {
             windows: &self.windows,
             seen: self.duplicates.seen(),
             sightings: &self.sightings,
-            waiting: self.waiting_rows()?.map(|rows| ipc::encode(&rows)).transpose()?,
+            waiting: encoded(self.fold.waiting())?,
+            images: self
+                .images
+                .iter()
+                .map(|(key, at_us, image)| (key, at_us, Arc::clone(image)))
+                .collect(),
+            transactions: self.transactions.iter().map(SavedEmitted::of).collect(),
+            emitted: encoded(self.transactions.iter().map(|(.., emitted)| &emitted.item))?,
         };
         Ok(postcard::to_stdvec(&saved)?)
     }
+}
 
-    fn waiting_rows(&self) -> Result<Option<RecordBatch>, ArrowError> {
-        let mut batches: Vec<&Arc<Batch>> = Vec::new();
-        let mut slots: HashMap<*const Batch, usize> = HashMap::new();
-        let mut rows = Vec::with_capacity(self.fold.waiting_len());
-        for item in self.fold.waiting() {
-            let slot = *slots.entry(Arc::as_ptr(&item.batch)).or_insert_with(|| {
-                batches.push(&item.batch);
-                batches.len() - 1
-            });
-            rows.push((slot, item.row));
+/// What is added to a row beside its number.
+#[derive(Default)]
+struct Adding {
+    has_features: bool,
+    seen: Option<SeenColumns>,
+    image: Option<Arc<ImageFacts>>,
+}
+
+impl SavedEmitted {
+    fn of((key, at_us, emitted): (u128, i64, &Emitted)) -> Self {
+        Self {
+            key,
+            at_us,
+            late: emitted.late,
+            features: emitted.features.clone(),
+            sequence: emitted.sequence.clone(),
+            revision: emitted.revision,
         }
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        let batches: Vec<&RecordBatch> = batches.iter().map(|b| &b.rows).collect();
-        interleave_record_batch(&batches, &rows).map(Some)
     }
+
+    fn with(self, item: Item) -> (u128, i64, Emitted) {
+        let emitted = Emitted {
+            item,
+            late: self.late,
+            features: self.features,
+            sequence: self.sequence,
+            revision: self.revision,
+        };
+        (self.key, self.at_us, emitted)
+    }
+}
+
+/// The rows of items, one after the other, as a batch; nothing if there are none.
+fn encoded<'i>(items: impl Iterator<Item = &'i Item>) -> Result<Option<Vec<u8>>, ArrowError> {
+    let mut batches: Vec<&Arc<Batch>> = Vec::new();
+    let mut slots: HashMap<*const Batch, usize> = HashMap::new();
+    let mut rows = Vec::new();
+    for item in items {
+        let slot = *slots.entry(Arc::as_ptr(&item.batch)).or_insert_with(|| {
+            batches.push(&item.batch);
+            batches.len() - 1
+        });
+        rows.push((slot, item.row));
+    }
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let batches: Vec<&RecordBatch> = batches.iter().map(|b| &b.rows).collect();
+    ipc::encode(&interleave_record_batch(&batches, &rows)?).map(Some)
+}
+
+/// The items of a batch as [`encoded`].
+fn items(settings: &StageSettings, rows: Option<Vec<u8>>) -> Result<Vec<Item>, ArrowError> {
+    let Some(rows) = rows else {
+        return Ok(Vec::new());
+    };
+    let rows = conform(&ipc::decode(&rows)?, &input_schema(settings))?;
+    let batch = Arc::new(Batch::new(rows, settings.entity(), settings.next_entity())?);
+    Ok((0..batch.rows.num_rows())
+        .map(|row| Item::new(&batch, row))
+        .collect())
 }
 
 /// The columns that a stage reads.

@@ -19,6 +19,7 @@ use crate::config::StageSettings;
 use crate::error::PreprocessError;
 use crate::metrics;
 use crate::partition::{Partition, Place};
+use crate::pixels::{Pixels, parts};
 use crate::snapshots::{Keeper, Snapshot};
 
 /// How long a poll waits where nothing comes.
@@ -65,6 +66,8 @@ struct Worker<'a> {
     consumer: Consumer,
     gather: Gather,
     producer: Producer,
+    /// What joins the rows of images, in the last stage.
+    pixels: Option<Pixels>,
     snapshots: Snapshots,
     keeper: Keeper,
     owned: BTreeMap<i32, Owned<'a>>,
@@ -92,6 +95,8 @@ impl<'a> Worker<'a> {
             consumer,
             gather: Gather::new(section.linger, section.max_linger, section.max_batch_records),
             producer: Producer::new(&settings.kafka, ProducerOptions::default())?,
+            pixels: (settings.is_last() && settings.layout.images)
+                .then(|| Pixels::new(settings.store.clone(), section.images.frame)),
             keeper: Keeper::start(settings.entity(), snapshots.clone())?,
             snapshots,
             owned: BTreeMap::new(),
@@ -187,15 +192,14 @@ impl<'a> Worker<'a> {
         }
         for (partition, owned) in &mut self.owned {
             for out in owned.state.outgoing(now_us, again)? {
-                for batch in Batch::encode(out.header, &out.rows)? {
-                    self.producer.send(Outgoing {
-                        topic: &self.settings.output,
-                        partition: Some(i32::try_from(out.target).expect("a partition's number")),
-                        key: None,
-                        payload: Some(&batch.payload),
-                        headers: &[(eventlog::HEADER, &batch.header)],
-                        timestamp_us: None,
-                    })?;
+                let target = i32::try_from(out.target).expect("a partition's number");
+                let Some(pixels) = &self.pixels else {
+                    send(&mut self.producer, self.settings, target, out.header, &out.rows)?;
+                    continue;
+                };
+                for (header, rows) in parts(out.header, out.rows)? {
+                    let rows = pixels.join(&rows)?;
+                    send(&mut self.producer, self.settings, target, header, &rows)?;
                 }
             }
             if again {
@@ -262,6 +266,27 @@ impl<'a> Worker<'a> {
         info!(stage = self.settings.entity(), "stage drained");
         Ok(())
     }
+}
+
+/// Sends a batch to a partition of the next topic.
+fn send(
+    producer: &mut Producer,
+    settings: &StageSettings,
+    target: i32,
+    header: BatchHeader,
+    rows: &RecordBatch,
+) -> Result<(), PreprocessError> {
+    for batch in Batch::encode(header, rows)? {
+        producer.send(Outgoing {
+            topic: &settings.output,
+            partition: Some(target),
+            key: None,
+            payload: Some(&batch.payload),
+            headers: &[(eventlog::HEADER, &batch.header)],
+            timestamp_us: None,
+        })?;
+    }
+    Ok(())
 }
 
 /// A record of an internal topic: the batch's header and its rows.

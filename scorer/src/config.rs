@@ -43,11 +43,22 @@ pub enum Delivery {
     Idempotent,
 }
 
+/// Which rows a scorer takes: a transaction never waits for an image, which takes as long as a thousand of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Transactions without an image.
+    Transactions,
+    /// Images, and transactions with one.
+    Images,
+}
+
 /// Everything a scorer needs, checked.
 #[derive(Clone)]
 pub struct Settings {
     /// The section of the configuration.
     pub section: Section,
+    /// Which rows it takes.
+    pub lane: Lane,
     /// How to reach the broker.
     pub kafka: Kafka,
     /// Where bundles are kept.
@@ -62,4 +73,16 @@ pub struct Settings {
     pub source_topics: [String; 3],
     /// Declared columns.
     pub layout: Arc<Layout>,
+}
+
+impl Settings {
+    /// The consumer group: each lane reads all rows and takes its own.
+    #[must_use]
+    pub fn group(&self) -> String {
+        let Self { section, lane, .. } = self;
+        match lane {
+            Lane::Transactions => section.group.clone(),
+            Lane::Images => format!("{}-images", section.group),
+        }
+    }
 }

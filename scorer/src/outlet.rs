@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schema::Score;
+use schema::{Score, Subject};
 use stream::{
     Consumer, Outgoing, Producer, ProducerOptions, StreamError, TopicPartition, TransactionalProducer,
 };
@@ -37,7 +37,7 @@ impl Outlet {
         Ok(match settings.section.delivery {
             Delivery::Transactional => {
                 // Zombies are fenced by the group's generation, so that the id need not be anybody's in particular.
-                let id = format!("{}-{}", settings.section.group, uuid::Uuid::new_v4());
+                let id = format!("{}-{}", settings.group(), uuid::Uuid::new_v4());
                 let mut producer =
                     TransactionalProducer::new(&settings.kafka, &id, settings.section.transaction_timeout)?;
                 producer.init()?;
@@ -102,18 +102,20 @@ fn payload(score: &Score) -> Vec<u8> {
     serde_json::to_vec(score).expect("a score has nothing that JSON lacks")
 }
 
-/// A score goes to its transaction's partition by key, or its image's: revisions stay in order.
+/// A score goes to its transaction's partition by key, or its image's.
+fn key(score: &Score) -> &str {
+    let image = score
+        .image_id
+        .as_deref()
+        .filter(|_| score.subject == Subject::Image);
+    image.unwrap_or(&score.transaction_id)
+}
+
 fn record<'a>(settings: &'a Settings, score: &'a Score, payload: &'a [u8]) -> Outgoing<'a> {
     Outgoing {
         topic: &settings.scores_topic,
         partition: None,
-        key: Some(
-            score
-                .image_id
-                .as_ref()
-                .unwrap_or(&score.transaction_id)
-                .as_bytes(),
-        ),
+        key: Some(key(score).as_bytes()),
         payload: Some(payload),
         headers: &[],
         timestamp_us: None,

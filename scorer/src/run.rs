@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use arrow::compute::{filter_record_batch, is_not_null, is_null};
 use eventlog::{Marks, Message, MessageError};
 use runtime::Shutdown;
 use runtime::clock::Clock;
 use runtime::health::Component;
+use schema::layout::column;
 use schema::{EventColumns, Score};
 use stream::{Consumer, ConsumerOptions, Gather, Polled, Record, StartOffset, TopicPartition};
 use tracing::info;
 
 use crate::champion::Champions;
-use crate::config::Settings;
+use crate::config::{Lane, Settings};
 use crate::error::ScorerError;
 use crate::metrics;
 use crate::outlet::{Offsets, Outlet, Sent};
@@ -48,7 +50,7 @@ pub fn run(
             }
         }
     }
-    info!("scorer stopped");
+    info!(lane = ?settings.lane, "scorer stopped");
     Ok(())
 }
 
@@ -83,7 +85,7 @@ impl<'a> Worker<'a> {
             outlet: Outlet::open(settings)?,
             consumer: Consumer::subscribe(
                 &settings.kafka,
-                &section.group,
+                &settings.group(),
                 &topics,
                 ConsumerOptions::default(),
             )?,
@@ -148,7 +150,7 @@ impl<'a> Worker<'a> {
             if record.offset < progress.position {
                 continue;
             }
-            let rows = take(record, &mut progress.marks)?;
+            let rows = of_lane(self.settings.lane, take(record, &mut progress.marks)?)?;
             progress.position = record.offset + 1;
             self.moved.insert(partition);
             scores.extend(score(
@@ -200,6 +202,21 @@ fn take(record: &Record, marks: &mut Marks) -> Result<RecordBatch, ScorerError> 
         })?;
     metrics::received(rows.num_rows() - first, first);
     Ok(rows.slice(first, rows.num_rows() - first))
+}
+
+/// The rows that this loop scores.
+fn of_lane(lane: Lane, rows: RecordBatch) -> Result<RecordBatch, ScorerError> {
+    let images = rows.column_by_name(column::IMAGE_ID);
+    let wanted = match (lane, images) {
+        (Lane::Transactions, None) => return Ok(rows),
+        (Lane::Transactions, Some(images)) => is_null(images)?,
+        (Lane::Images, None) => return Ok(rows.slice(0, 0)),
+        (Lane::Images, Some(images)) => is_not_null(images)?,
+    };
+    if wanted.true_count() == rows.num_rows() {
+        return Ok(rows);
+    }
+    Ok(filter_record_batch(&rows, &wanted)?)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "histograms")]

@@ -9,7 +9,7 @@ use model::explanation::top_contributions;
 use model::{Feature, FeatureKind, FeatureSchema, Rows, Scored};
 use schema::layout::column;
 use schema::score::{Contribution, DecidedBy, Source};
-use schema::{Decision, EventColumns, Kind, Score, time};
+use schema::{Decision, EventColumns, Kind, Score, Subject, time};
 use serde_json::Value;
 
 use crate::champion::Champion;
@@ -17,7 +17,8 @@ use crate::config::Settings;
 use crate::error::ScorerError;
 use crate::text;
 
-/// Scores the rows of one batch, all by the same bundle. Images have no model of their own yet: their scores say so.
+/// Scores the rows of one batch, each kind by the same bundle. Images have no model of their own yet: their scores say
+/// so.
 pub(crate) fn score(
     settings: &Settings,
     champion: Option<&Champion>,
@@ -116,6 +117,11 @@ impl Facts {
             .map(|(name, values)| (name.clone(), values.value(row).to_owned()))
             .collect();
         Score {
+            subject: if columns.kind_of(row) == Some(Kind::Image) {
+                Subject::Image
+            } else {
+                Subject::Transaction
+            },
             transaction_id: columns.transaction_id.value(row).to_owned(),
             image_id: columns.image_id_of(row).map(str::to_owned),
             revision: self.revision[row],

@@ -87,8 +87,12 @@ fn bomb(width: u32, height: u32) -> Vec<u8> {
     file
 }
 
-/// Sends records, by turns to all partitions.
+/// Sends records of images, by turns to all partitions.
 fn send(pipeline: &Pipeline, records: &[Raw]) {
+    send_to(pipeline, "images", records);
+}
+
+fn send_to(pipeline: &Pipeline, topic: &str, records: &[Raw]) {
     let mut producer = Producer::new(&pipeline.kafka(), ProducerOptions::default()).unwrap();
     for (nth, raw) in records.iter().enumerate() {
         let headers: Vec<(&str, &[u8])> = raw
@@ -98,7 +102,7 @@ fn send(pipeline: &Pipeline, records: &[Raw]) {
             .collect();
         producer
             .send(Outgoing {
-                topic: &pipeline.topic("images"),
+                topic: &pipeline.topic(topic),
                 partition: Some(i32::try_from(nth).unwrap() % PARTITIONS),
                 key: None,
                 payload: Some(&raw.value),
@@ -283,4 +287,82 @@ fn check_objects(pipeline: &Pipeline) {
     }
     assert_eq!(there.iter().map(String::as_str).collect::<BTreeSet<_>>(), named);
     assert_eq!(named.len(), 40);
+}
+
+/// A transaction of a customer at a time.
+fn transaction(id: &str, account: &str, at_ms: i64) -> Raw {
+    let value = json!({
+        "transaction_id": id, "event_time": at_ms, "amount": "12.50", "currency": "EUR",
+        "entities": {"customer": account, "card": "4000001234567899", "terminal": "t"},
+    });
+    Raw {
+        value: value.to_string().into_bytes(),
+        headers: Vec::new(),
+    }
+}
+
+/// Whether the image comes first, later or never: what a consumer of rows and of scores sees.
+#[test]
+fn a_transaction_and_its_image_meet_whichever_comes_first() {
+    let mut pipeline = Pipeline::new("meetings", &[]);
+    [Worker::Ingest, Worker::Preprocess, Worker::Scorer]
+        .into_iter()
+        .for_each(|worker| pipeline.start(worker));
+    let image = |id: &str, account: &str, of: &str, at_ms: i64, number: u32| {
+        let mut raw = in_headers(id, account, at_ms, "receipt", document(number).to_png());
+        raw.headers.push(("transaction_id".to_owned(), of.to_owned()));
+        raw
+    };
+    send(
+        &pipeline,
+        &[
+            image("i-first", "a", "first", START_MS - 2_000, 1),
+            image("i-later", "b", "later", START_MS + 2_000, 2),
+            image("i-again", "b", "later", START_MS + 3_000, 3),
+            image("i-thief", "thief", "alone", START_MS + 1_000, 4),
+            image("i-late", "c", "alone", START_MS + 60_000, 5),
+        ],
+    );
+    let transactions = [("first", "a"), ("later", "b"), ("alone", "c")];
+    let transactions = transactions.map(|(id, account)| transaction(id, account, START_MS));
+    send_to(&pipeline, "transactions", &transactions);
+    pipeline.wait_for("scores", 10, PATIENCE);
+    pipeline.kill9(Worker::Preprocess);
+    pipeline.start(Worker::Preprocess);
+    pipeline.stop_all();
+
+    let seen = |values: Vec<Value>, of_transaction: &dyn Fn(&Value) -> bool| {
+        let mut seen: Vec<(String, i64, Option<String>)> = values
+            .iter()
+            .filter(|value| of_transaction(value))
+            .map(|value| {
+                let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+                (
+                    text("transaction_id").unwrap(),
+                    value["revision"].as_i64().unwrap(),
+                    text("image_id"),
+                )
+            })
+            .collect();
+        seen.sort();
+        seen
+    };
+    let row = |id: &str, revision, image: Option<&str>| (id.to_owned(), revision, image.map(str::to_owned));
+    let expected = [
+        row("alone", 0, None),
+        row("first", 0, Some("i-first")),
+        row("later", 0, None),
+        row("later", 1, Some("i-later")),
+        row("later", 2, Some("i-again")),
+    ];
+    let rows = pipeline.consume("features");
+    assert_eq!(seen(rows.clone(), &|row| row["kind"] == 1), expected);
+    let scores = pipeline.consume("scores");
+    assert_eq!(scores.len(), 10, "each row has one score");
+    assert_eq!(seen(scores, &|score| score["subject"] == "transaction"), expected);
+    let amount = |row: &&Value| row["kind"] == 1 && row["amount_minor"] != 1250;
+    assert!(
+        rows.iter().find(amount).is_none(),
+        "a revision is the same transaction"
+    );
 }

@@ -46,7 +46,7 @@ pub use fold::{Fold, FoldState, Ordered, Turn};
 pub use header::{BatchHeader, HEADER, Word};
 pub use hearing::{Frontier, Hearing};
 pub use marks::Marks;
-pub use message::{MAX_PAYLOAD_BYTES, Message, MessageError};
+pub use message::{MAX_PAYLOAD_BYTES, Message, MessageError, split};
 pub use pace::Pace;
 pub use source::{CommitNote, SourceClock, Stamp};
 pub use telling::Telling;

@@ -46,13 +46,9 @@ impl Message {
             let header = header.to_bytes();
             return Ok(vec![Self { header, payload }]);
         }
-        let half = rows.num_rows() / 2;
-        let columns = EventColumns::of(rows)?;
-        let rest = columns.order_time.slice(half, columns.order_time.len() - half);
-        let lowest_us = min(&rest).unwrap_or(crate::NEVER_US);
-        let (first, second) = header.split(columns.index.value(half - 1), lowest_us);
-        let mut messages = Self::encode(first, &rows.slice(0, half))?;
-        messages.extend(Self::encode(second, &rows.slice(half, rows.num_rows() - half))?);
+        let [first, second] = split(header, rows, rows.num_rows() / 2)?;
+        let mut messages = Self::encode(first.0, &first.1)?;
+        messages.extend(Self::encode(second.0, &second.1)?);
         Ok(messages)
     }
 
@@ -67,6 +63,28 @@ impl Message {
         let header = BatchHeader::from_bytes(header.ok_or(MessageError::NoHeader)?)?;
         Ok((header, ipc::decode(payload.unwrap_or_default())?))
     }
+}
+
+/// A batch as two, the second from a row on, each with a header that is true by itself (R5, R7).
+///
+/// # Errors
+/// If the rows are without the fixed columns.
+///
+/// # Panics
+/// If a part would be empty.
+pub fn split(
+    header: BatchHeader,
+    rows: &RecordBatch,
+    at: usize,
+) -> Result<[(BatchHeader, RecordBatch); 2], ArrowError> {
+    let columns = EventColumns::of(rows)?;
+    let rest = columns.order_time.slice(at, rows.num_rows() - at);
+    let lowest_us = min(&rest).unwrap_or(crate::NEVER_US);
+    let (first, second) = header.split(columns.index.value(at - 1), lowest_us);
+    Ok([
+        (first, rows.slice(0, at)),
+        (second, rows.slice(at, rows.num_rows() - at)),
+    ])
 }
 
 #[cfg(test)]

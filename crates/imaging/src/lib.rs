@@ -21,6 +21,6 @@ pub use augment::{Augmentation, Recipe, Step, augment};
 pub use door::{Admitted, Format, Limits, Refusal, admit};
 pub use hash::PerceptualHash;
 pub use image::Image;
-pub use prepare::{DEFAULT_SIDE, DocumentKind, prepare, skew_degrees};
+pub use prepare::{DocumentKind, Frame, prepare, skew_degrees};
 pub use sheet::sheet;
 pub use sightings::{MAX_RADIUS, SeenBefore, SightingLimits, Sightings};

@@ -1,9 +1,10 @@
-//! Preparation: from a document image of any size to the square that a network takes.
+//! Preparation: from a document image of any size to the frame that a network takes.
 //!
-//! The order is: trim the empty margin, reduce to a few times the square, remove specks, straighten and trim what that
-//! has freed, and fit into the square. Each is left out where it does not belong to the kind of document, or does not help. Everything is exact
-//! arithmetic in a fixed order: the same pixels give the same pixels on every machine. Turning bytes into the numbers
-//! of a network is the network's matter.
+//! The order is: trim the empty margin, reduce to a few times the frame, remove specks, straighten and trim what that
+//! has freed, and fit into the frame. Each is left out where it does not belong to the kind of document, or does not
+//! help. What fits into the frame keeps its pixels: an image is never enlarged, since interpolation blurs the traces
+//! that an alteration has left. Everything is exact arithmetic in a fixed order: the same pixels give the same pixels on
+//! every machine. Turning bytes into the numbers of a network is the network's matter.
 
 mod ink;
 mod skew;
@@ -17,11 +18,26 @@ use crate::warp::{Projection, warp};
 
 pub use skew::skew_degrees;
 
-/// Side of the square that most pretrained networks take, in pixels.
-pub const DEFAULT_SIDE: u32 = 224;
-
-/// How many times the square's side a working image may have. More costs time and adds nothing that is still seen.
+/// How many times the frame's longer side a working image may have. More costs time and adds nothing that is still seen.
 const WORKING_SIDES: u32 = 4;
+
+/// The size of a prepared image, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Frame {
+    /// Rows.
+    pub height: u32,
+    /// Pixels in a row.
+    pub width: u32,
+}
+
+impl Frame {
+    /// Bytes of an image of this size, three a pixel.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        self.height as usize * self.width as usize * 3
+    }
+}
 
 /// What kind of document an image shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,6 +77,12 @@ impl DocumentKind {
         }
     }
 
+    /// The kind of a name, as [`name`](Self::name) has it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// Whether the document is ink on paper, whose empty margin says nothing.
     fn is_on_paper(self) -> bool {
         matches!(self, Self::Cheque | Self::Receipt | Self::Signature)
@@ -75,19 +97,18 @@ impl DocumentKind {
 /// Prepares an image for a network.
 ///
 /// # Shape
-/// The result is `side × side × 3`. The document keeps its proportions; what it leaves free has the median colour.
+/// The result is `height × width × 3` of the frame. The document keeps its proportions; what it leaves free has the
+/// median colour.
 ///
 /// # Panics
-/// If the side is zero.
+/// If a side of the frame is zero.
 #[must_use]
-pub fn prepare(image: &Image, kind: DocumentKind, side: u32) -> Image {
-    assert!(side > 0, "a square without pixels");
+pub fn prepare(image: &Image, kind: DocumentKind, frame: Frame) -> Image {
+    assert!(frame.bytes() > 0, "a frame without pixels");
     let paper = ground(image);
     let trimmed = trim(image, kind);
-    let reduced = reduce(
-        trimmed.as_ref().unwrap_or(image),
-        side.saturating_mul(WORKING_SIDES),
-    );
+    let longest = frame.height.max(frame.width).saturating_mul(WORKING_SIDES);
+    let reduced = reduce(trimmed.as_ref().unwrap_or(image), longest);
     let clean = specks::remove(&reduced).unwrap_or(reduced);
     let skew = if kind.has_level_lines() {
         skew_degrees(&clean)
@@ -95,10 +116,10 @@ pub fn prepare(image: &Image, kind: DocumentKind, side: u32) -> Image {
         None
     };
     let Some(degrees) = skew else {
-        return fit(&clean, side, paper);
+        return fit(&clean, frame, paper);
     };
     let straight = straighten(&clean, degrees, paper);
-    fit(trim(&straight, kind).as_ref().unwrap_or(&straight), side, paper)
+    fit(trim(&straight, kind).as_ref().unwrap_or(&straight), frame, paper)
 }
 
 fn trim(image: &Image, kind: DocumentKind) -> Option<Image> {
@@ -114,7 +135,11 @@ pub(crate) fn reduce(image: &Image, longest: u32) -> Image {
     if image.width().max(image.height()) <= longest {
         return image.clone();
     }
-    let (width, height) = fitted(image, longest);
+    let square = Frame {
+        height: longest,
+        width: longest,
+    };
+    let (width, height) = fitted(image, square);
     resize(image, width, height)
 }
 
@@ -123,15 +148,22 @@ pub(crate) fn resize(image: &Image, width: u32, height: u32) -> Image {
     imageops::resize(&image.clone().into_buffer(), width, height, FilterType::Triangle).into()
 }
 
-/// The size an image has when its longer side has a length.
-fn fitted(image: &Image, longest: u32) -> (u32, u32) {
+/// The largest size of the image's proportions that fits into a frame; its own where it fits as it is.
+fn fitted(image: &Image, frame: Frame) -> (u32, u32) {
     let (width, height) = (u64::from(image.width()), u64::from(image.height()));
-    let long = width.max(height);
-    let scaled = |side: u64| {
-        let rounded = (side * u64::from(longest) + long / 2) / long;
-        u32::try_from(rounded).expect("no longer than the longest").max(1)
+    let (most_width, most_height) = (u64::from(frame.width), u64::from(frame.height));
+    if width <= most_width && height <= most_height {
+        return (image.width(), image.height());
+    }
+    let scaled = |side: u64, most: u64, long: u64| {
+        let rounded = (side * most + long / 2) / long;
+        u32::try_from(rounded).expect("no longer than the frame").max(1)
     };
-    (scaled(width), scaled(height))
+    if width * most_height >= height * most_width {
+        (frame.width, scaled(height, most_width, width))
+    } else {
+        (scaled(width, most_height, height), frame.height)
+    }
 }
 
 fn straighten(image: &Image, degrees: f64, paper: [u8; 3]) -> Image {
@@ -139,17 +171,21 @@ fn straighten(image: &Image, degrees: f64, paper: [u8; 3]) -> Image {
     warp(image, &projection, image.width(), image.height(), paper)
 }
 
-/// The image in the middle of a square of paper.
-fn fit(image: &Image, side: u32, paper: [u8; 3]) -> Image {
-    let (width, height) = fitted(image, side);
-    let scaled = resize(image, width, height);
-    let mut square = Image::filled(side, side, paper);
-    let (left, top) = ((side - width) / 2, (side - height) / 2);
+/// The image in the middle of a frame of paper.
+fn fit(image: &Image, frame: Frame, paper: [u8; 3]) -> Image {
+    let (width, height) = fitted(image, frame);
+    let scaled = if (width, height) == (image.width(), image.height()) {
+        image.clone()
+    } else {
+        resize(image, width, height)
+    };
+    let mut framed = Image::filled(frame.width, frame.height, paper);
+    let (left, top) = ((frame.width - width) / 2, (frame.height - height) / 2);
     for y in 0..height {
-        let (to, from) = (square.index(left, top + y), scaled.index(0, y));
-        square.rgb_mut()[to..to + width as usize].copy_from_slice(&scaled.rgb()[from..from + width as usize]);
+        let (to, from) = (framed.index(left, top + y), scaled.index(0, y));
+        framed.rgb_mut()[to..to + width as usize].copy_from_slice(&scaled.rgb()[from..from + width as usize]);
     }
-    square
+    framed
 }
 
 /// The median of each channel: the colour of the paper, where most of the image is paper.

@@ -57,6 +57,8 @@ pub mod column {
     pub const IMAGE_SEEN_OTHER_ACCOUNTS: &str = "image_seen_other_accounts";
     /// How many seconds ago first; missing if never.
     pub const IMAGE_SEEN_SECONDS_AGO: &str = "image_seen_seconds_ago";
+    /// The image as networks read it: rows of pixels, three bytes each.
+    pub const IMAGE_PIXELS: &str = "image_pixels";
     /// Which version of its transaction's row this is.
     pub const REVISION: &str = "revision";
     /// Version of the feature definitions that made the row (R15).
@@ -205,7 +207,7 @@ impl Layout {
     }
 
     /// The schema of the rows that the last stage emits: a transaction's columns, all features, the recent sequence if
-    /// there is one, and an image's columns where images come in.
+    /// there is one, and an image's columns where images come in; its pixels join them on the way out ([`pixels`]).
     #[must_use]
     pub fn row_schema(&self, features: &[String], with_sequence: bool) -> SchemaRef {
         let table = self.feature_schema(features, with_sequence);
@@ -229,6 +231,12 @@ impl Layout {
         fields.extend(version_fields());
         Arc::new(Schema::new(fields))
     }
+}
+
+/// The column of pixels, the last one of a row that has any; null where there is no image.
+#[must_use]
+pub fn pixels() -> Field {
+    Field::new(column::IMAGE_PIXELS, DataType::Binary, true)
 }
 
 /// The data type of the recent sequence.

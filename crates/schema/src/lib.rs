@@ -22,4 +22,4 @@ pub use event::{Attribute, Event, Image, ImageFile, Kind, Label, Origin, SourceT
 pub use layout::{AttributeKind, AttributeSpec, Layout};
 pub use mapping::{Cell, Mapping, Record};
 pub use reject::{Reason, Reject};
-pub use score::{Decision, Score};
+pub use score::{Decision, Score, Subject};

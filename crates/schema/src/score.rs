@@ -28,13 +28,27 @@ impl Decision {
     }
 }
 
+/// What was scored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A transaction, with its image where that was there.
+    #[default]
+    Transaction,
+    /// An image for itself.
+    Image,
+}
+
 /// The score of one transaction, or of one image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
+    /// What was scored.
+    #[serde(default)]
+    pub subject: Subject,
     /// The transaction; the one that an image belongs to, empty if there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub transaction_id: String,
-    /// The image, if it is one that was scored.
+    /// The image that was scored, or that was there when its transaction was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,
     /// Which version of its row was scored; a later one takes the place of an earlier one.
@@ -117,6 +131,7 @@ mod tests {
     #[test]
     fn a_cold_start_says_so_and_names_no_score() {
         let score = Score {
+            subject: Subject::Transaction,
             transaction_id: "t".into(),
             image_id: None,
             revision: 0,

@@ -16,6 +16,7 @@ use crate::error::PreprocessError;
 /// Columns of the table of scores.
 pub(super) fn schema(layout: &Layout) -> SchemaRef {
     let mut fields = vec![
+        Field::new("subject", DataType::Utf8, false),
         Field::new("transaction_id", DataType::Utf8, false),
         Field::new("image_id", DataType::Utf8, true),
         Field::new("revision", DataType::Int32, false),
@@ -65,6 +66,7 @@ pub(super) fn batch(columns: &SchemaRef, records: &[Record]) -> Result<RecordBat
 
 fn row(score: &Score) -> Map<String, Value> {
     let flat = json!({
+        "subject": score.subject,
         "transaction_id": score.transaction_id,
         "image_id": score.image_id,
         "revision": score.revision,

@@ -131,12 +131,20 @@ impl Stack {
             )?);
         }
         if workers.scorer {
-            let settings = resolved.scorer(&resolved.store()?);
-            running.push(crew.start(
-                "scorer",
-                scorer::ScorerError::is_retryable,
-                move |component, shutdown| scorer::run(&settings, shutdown, component, &SystemClock),
-            )?);
+            for settings in resolved.scorers(&resolved.store()?) {
+                let name = match settings.lane {
+                    scorer::Lane::Transactions => "scorer",
+                    scorer::Lane::Images => "scorer-images",
+                };
+                let run = move |component: &Component, shutdown: &Shutdown| {
+                    if settings.lane == scorer::Lane::Images {
+                        // Transactions are awaited sooner.
+                        runtime::give_way();
+                    }
+                    scorer::run(&settings, shutdown, component, &SystemClock)
+                };
+                running.push(crew.start(name, scorer::ScorerError::is_retryable, run)?);
+            }
         }
         Ok(Self {
             server,

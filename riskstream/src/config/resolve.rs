@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use features::Plan;
-use lake::Store;
+use lake::{Images, Store};
 use registry::Registry;
 use schema::json::Decoder;
 use schema::tokens::Tokeniser;
@@ -174,7 +174,8 @@ impl Resolved {
         };
         Ok(ingest::ImageSettings {
             topic: self.config.topics.images.clone(),
-            store: self.store()?,
+            images: Images::open(self.store()?),
+            frame: self.config.preprocess.images.frame,
             sources: section
                 .fetch_from
                 .iter()
@@ -237,11 +238,21 @@ impl Resolved {
         }
     }
 
-    /// What the scorer needs.
-    pub(crate) fn scorer(&self, store: &Store) -> scorer::Settings {
+    /// What each loop of the scorer needs.
+    pub(crate) fn scorers(&self, store: &Store) -> Vec<scorer::Settings> {
+        let lanes = if self.layout.images {
+            &[scorer::Lane::Transactions, scorer::Lane::Images][..]
+        } else {
+            &[scorer::Lane::Transactions]
+        };
+        lanes.iter().map(|lane| self.scorer(store, *lane)).collect()
+    }
+
+    fn scorer(&self, store: &Store, lane: scorer::Lane) -> scorer::Settings {
         let topics = &self.config.topics;
         scorer::Settings {
             section: self.config.scorer.clone(),
+            lane,
             kafka: self.kafka.clone(),
             registry: Registry::open(store.clone()),
             features_topic: topics.features.clone(),

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use imaging::{Augmentation, DocumentKind, Image, PerceptualHash, augment, prepare};
+use imaging::{Augmentation, DocumentKind, Frame, Image, PerceptualHash, augment, prepare};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u8, u8, u8, u64, Vec<u8>)| {
@@ -13,7 +13,11 @@ fuzz_target!(|input: (u8, u8, u8, u64, Vec<u8>)| {
     let image = Image::new(width, height, pixels);
     let kind = DocumentKind::ALL[usize::from(kind) % DocumentKind::ALL.len()];
     let _ = PerceptualHash::of(&image);
-    assert_eq!(prepare(&image, kind, 64), prepare(&image, kind, 64));
+    let frame = Frame {
+        height: 64,
+        width: 48,
+    };
+    assert_eq!(prepare(&image, kind, frame), prepare(&image, kind, frame));
     let (augmented, recipe) = augment(&image, kind, &Augmentation::default(), seed);
     assert_eq!(recipe.apply(&image), augmented);
 });

@@ -3,6 +3,15 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+const FRAME: Frame = square(224);
+
+const fn square(side: u32) -> Frame {
+    Frame {
+        height: side,
+        width: side,
+    }
+}
+
 /// Lines of short dark strokes on paper, with a margin.
 fn receipt(width: u32, height: u32) -> Image {
     let mut image = Image::filled(width, height, [245, 244, 240]);
@@ -58,14 +67,14 @@ fn a_straight_document_is_left_alone() {
 #[test]
 fn a_crooked_receipt_becomes_as_good_as_a_straight_one() {
     let image = receipt(500, 700);
-    let straight = prepare(&image, DocumentKind::Receipt, DEFAULT_SIDE);
+    let straight = prepare(&image, DocumentKind::Receipt, FRAME);
     let error = |other: &Image| {
         let pairs = straight.pixels().iter().zip(other.pixels());
         pairs.map(|(&a, &b)| u64::from(a.abs_diff(b))).sum::<u64>()
     };
     let crooked = turned(&image, 6.0);
-    let mended = error(&prepare(&crooked, DocumentKind::Receipt, DEFAULT_SIDE));
-    let left = error(&prepare(&crooked, DocumentKind::IdDocument, DEFAULT_SIDE));
+    let mended = error(&prepare(&crooked, DocumentKind::Receipt, FRAME));
+    let left = error(&prepare(&crooked, DocumentKind::IdDocument, FRAME));
     assert!(mended * 2 < left, "{mended} against {left}");
 }
 
@@ -86,14 +95,14 @@ fn specks_are_removed_and_a_clean_page_is_not_touched() {
 }
 
 #[test]
-fn a_signature_fills_the_square_and_keeps_its_proportions() {
+fn a_signature_fills_the_frame_and_keeps_its_proportions() {
     let mut page = Image::filled(800, 600, [250; 3]);
     for (x, y) in (500..600).flat_map(|x| (400..450).map(move |y| (x, y))) {
         let index = page.index(x, y);
         page.rgb_mut()[index] = [10, 10, 80];
     }
-    let square = prepare(&page, DocumentKind::Signature, 100);
-    let dark = |index: &usize| square.rgb()[*index][0] < 128;
+    let framed = prepare(&page, DocumentKind::Signature, square(100));
+    let dark = |index: &usize| framed.rgb()[*index][0] < 128;
     let row: Vec<usize> = (50 * 100..51 * 100).filter(dark).collect();
     assert!((90..=97).contains(&row.len()), "{} of 100 across", row.len());
     let column = (0..100).map(|y| y * 100 + 50).filter(dark).count();
@@ -102,22 +111,41 @@ fn a_signature_fills_the_square_and_keeps_its_proportions() {
 
 #[test]
 fn what_is_left_free_has_the_colour_of_the_paper() {
-    let square = prepare(&Image::filled(40, 10, [10, 200, 30]), DocumentKind::Other, 64);
-    assert_eq!(square, Image::filled(64, 64, [10, 200, 30]));
+    let framed = prepare(
+        &Image::filled(40, 10, [10, 200, 30]),
+        DocumentKind::Other,
+        square(64),
+    );
+    assert_eq!(framed, Image::filled(64, 64, [10, 200, 30]));
+}
+
+#[test]
+fn an_image_that_fits_keeps_its_pixels() {
+    let crop = speckled(&Image::filled(30, 20, [200; 3]), 2_000);
+    let framed = prepare(
+        &crop,
+        DocumentKind::Other,
+        Frame {
+            height: 24,
+            width: 40,
+        },
+    );
+    assert_eq!(framed.crop(5, 2, 30, 20), crop);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn any_image_becomes_a_square_and_the_same_again(
-        width in 1_u32..90, height in 1_u32..90, side in 1_u32..70, seed: u64, kind in 0_usize..5,
+    fn any_image_fills_its_frame_and_the_same_again(
+        width in 1_u32..90, height in 1_u32..90, frame in (1_u32..70, 1_u32..70), seed: u64, kind in 0_usize..5,
     ) {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let pixels = (0..width * height * 3).map(|_| random.random()).collect();
         let (image, kind) = (Image::new(width, height, pixels), DocumentKind::ALL[kind]);
-        let square = prepare(&image, kind, side);
-        prop_assert_eq!((square.width(), square.height()), (side, side));
-        prop_assert_eq!(square, prepare(&image, kind, side));
+        let frame = Frame { height: frame.0, width: frame.1 };
+        let framed = prepare(&image, kind, frame);
+        prop_assert_eq!((framed.height(), framed.width()), (frame.height, frame.width));
+        prop_assert_eq!(framed, prepare(&image, kind, frame));
     }
 }
