@@ -18,7 +18,9 @@ pub mod time;
 pub mod tokens;
 
 pub use columns::{EventBuilder, EventColumns};
-pub use event::{Attribute, Event, Image, ImageFile, Kind, Label, Origin, SourceTopic, Transaction, Verdict};
+pub use event::{
+    Attribute, Event, Image, ImageFile, Kind, Label, Origin, SourceTopic, Subject, Transaction, Verdict,
+};
 pub use layout::{AttributeKind, AttributeSpec, Layout};
 pub use mapping::{Cell, Mapping, Record};
 pub use reject::{Reason, Reject};
