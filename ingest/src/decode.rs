@@ -1,7 +1,7 @@
 //! From raw bytes to a canonical event without card numbers.
 
 use imaging::DocumentKind;
-use schema::{Event, Reason, Reject, SourceTopic};
+use schema::{Event, Layout, Reason, Reject, SourceTopic, Subject};
 
 use crate::config::Settings;
 
@@ -24,6 +24,7 @@ pub(crate) fn decode(
         }
         _ => settings.decoder.decode(topic, payload, timestamp_us)?,
     };
+    check_subject(&settings.layout, &event)?;
     settings.tokeniser.apply(&mut event);
     check_stages(settings, &event)?;
     Ok(event)
@@ -46,13 +47,28 @@ pub(crate) fn finish(settings: &Settings, event: &mut Event, timestamp_us: i64) 
     check_stages(settings, event)
 }
 
-/// Every keyed stage must find its entity: without one the event would have no place in the log. An image has an account
-/// and need have no more.
+/// A label of an image has a place in the log only where images have one.
+fn check_subject(layout: &Layout, event: &Event) -> Result<(), Reject> {
+    match event {
+        Event::Label(label) if label.subject.image_id().is_some() && !layout.images => {
+            let message = "image_id: no images come in here (schema.images)";
+            Err(Reject::new(Reason::InvalidField, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Every keyed stage must find its entity: without one the event would have no place in the log. An image and its labels
+/// have an account and need have no more.
 fn check_stages(settings: &Settings, event: &Event) -> Result<(), Reject> {
+    let account = settings.stages.len().saturating_sub(1);
     let (entities, from) = match event {
         Event::Transaction(t) => (&t.entities, 0),
-        Event::Label(l) => (&l.entities, 0),
-        Event::Image(i) => (&i.entities, settings.stages.len().saturating_sub(1)),
+        Event::Label(l) => match l.subject {
+            Subject::Transaction(_) => (&l.entities, 0),
+            Subject::Image(_) => (&l.entities, account),
+        },
+        Event::Image(i) => (&i.entities, account),
     };
     settings.stages[from..]
         .iter()
@@ -63,4 +79,37 @@ fn check_stages(settings: &Settings, event: &Event) -> Result<(), Reject> {
                 format!("entities.{missing}: missing, and the pipeline keys by it"),
             ))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use schema::{Label, Verdict};
+
+    use super::*;
+
+    #[test]
+    fn a_label_of_an_image_is_refused_where_no_images_come_in() {
+        let label = |subject| {
+            Event::Label(Label {
+                subject,
+                verdict: Verdict::Fraud,
+                known_at_us: 0,
+                source: String::new(),
+                entities: BTreeMap::new(),
+            })
+        };
+        let (image, transaction) = (Subject::Image("i".into()), Subject::Transaction("t".into()));
+        let without = Layout::default();
+        let with = Layout {
+            images: true,
+            ..Layout::default()
+        };
+        let reject = check_subject(&without, &label(image.clone())).expect_err("refused");
+        assert_eq!(reject.reason, Reason::InvalidField);
+        assert!(reject.message.contains("schema.images"), "{}", reject.message);
+        assert_eq!(check_subject(&without, &label(transaction)), Ok(()));
+        assert_eq!(check_subject(&with, &label(image)), Ok(()));
+    }
 }

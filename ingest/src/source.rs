@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use eventlog::{BatchHeader, CatchUp, CommitNote, SourceClock, Telling, Word, Writer};
 use runtime::clock::micros;
 use schema::hashing::partition_of;
-use schema::{Event, EventBuilder, Kind, Layout, Origin, SourceTopic};
+use schema::{Event, EventBuilder, Kind, Label, Layout, Origin, SourceTopic, Subject};
 use stream::{Record, TopicPartition};
 
 use crate::config::Settings;
@@ -182,6 +182,11 @@ impl Source {
         let key = settings.stages.first().and_then(|stage| entities.get(stage));
         let target = match event {
             Event::Image(_) => IMAGES_TARGET,
+            // A repeat meets the first one there, whatever entities either has.
+            Event::Label(Label {
+                subject: Subject::Image(id),
+                ..
+            }) => partition_of(id, self.builders.len()),
             _ => partition_of(key.expect("checked while decoding"), self.builders.len()),
         };
         let origin = Origin {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::error::ArrowError;
 use eventlog::Ordered;
-use schema::{EventColumns, Kind};
+use schema::EventColumns;
 
 /// A batch of the log with its columns at hand.
 #[derive(Debug)]
@@ -22,13 +22,11 @@ pub(crate) struct Batch {
 impl Batch {
     pub(crate) fn new(rows: RecordBatch, entity: &str, next_entity: &str) -> Result<Self, ArrowError> {
         let columns = EventColumns::of(&rows)?;
-        // An image has an account: stages before that one only pass it on.
+        // An image and its labels have an account: stages before that one only pass them on, or end them.
         let find = |name: &str, images_too: bool| {
             let values = EventColumns::entity(&rows, name)
                 .ok_or_else(|| ArrowError::SchemaError(format!("entity {name} has no column")))?;
-            let missing = |row: &usize| {
-                values.is_null(*row) && (images_too || columns.kind_of(*row) != Some(Kind::Image))
-            };
+            let missing = |row: &usize| values.is_null(*row) && (images_too || !columns.is_about_image(*row));
             if let Some(row) = (0..rows.num_rows()).find(missing) {
                 return Err(ArrowError::SchemaError(format!(
                     "entity {name} is missing in row {row}"

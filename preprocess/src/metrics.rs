@@ -27,7 +27,7 @@ pub(crate) fn revised(stage: &str) {
     counter!("riskstream_stage_rows_revised_total", "stage" => stage.to_owned()).increment(1);
 }
 
-/// A label has done its work in the last stage.
+/// A label has done its work: in the last stage, or, of an image, in the first.
 pub(crate) fn label_ended(stage: &str) {
     counter!("riskstream_stage_labels_ended_total", "stage" => stage.to_owned()).increment(1);
 }

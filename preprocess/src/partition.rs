@@ -327,6 +327,11 @@ impl<'a> Partition<'a> {
     fn label(&mut self, turn: &Turn<Item>) {
         let Item { batch, row, .. } = &turn.item;
         let columns = &batch.columns;
+        if columns.is_about_image(*row) {
+            // No window counts images: the table, which is written from what the first stage reads, has their labels.
+            metrics::label_ended(self.settings.entity());
+            return;
+        }
         let transaction = identity(columns.transaction_id.value(*row));
         let known_at_us = columns.event_time.value(*row);
         self.windows.label(
@@ -656,3 +661,6 @@ fn number_at(rows: &RecordBatch, column: &str, row: usize) -> Option<f64> {
     let values: &Float64Array = rows.column_by_name(column)?.as_primitive_opt()?;
     values.is_valid(row).then(|| values.value(row))
 }
+
+#[cfg(test)]
+mod tests;

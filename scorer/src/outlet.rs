@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schema::{Score, Subject};
+use schema::{Score, SubjectKind};
 use stream::{
     Consumer, Outgoing, Producer, ProducerOptions, StreamError, TopicPartition, TransactionalProducer,
 };
@@ -107,7 +107,7 @@ fn key(score: &Score) -> &str {
     let image = score
         .image_id
         .as_deref()
-        .filter(|_| score.subject == Subject::Image);
+        .filter(|_| score.subject == SubjectKind::Image);
     image.unwrap_or(&score.transaction_id)
 }
 

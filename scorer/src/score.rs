@@ -9,7 +9,7 @@ use model::explanation::top_contributions;
 use model::{Feature, FeatureKind, FeatureSchema, Rows, Scored};
 use schema::layout::column;
 use schema::score::{Contribution, DecidedBy, Source};
-use schema::{Decision, EventColumns, Kind, Score, Subject, time};
+use schema::{Decision, EventColumns, Kind, Score, SubjectKind, time};
 use serde_json::Value;
 
 use crate::champion::Champion;
@@ -118,9 +118,9 @@ impl Facts {
             .collect();
         Score {
             subject: if columns.kind_of(row) == Some(Kind::Image) {
-                Subject::Image
+                SubjectKind::Image
             } else {
-                Subject::Transaction
+                SubjectKind::Transaction
             },
             transaction_id: columns.transaction_id.value(row).to_owned(),
             image_id: columns.image_id_of(row).map(str::to_owned),

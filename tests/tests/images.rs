@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
+use arrow::array::{Array, AsArray};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use imaging::Image;
 use serde_json::{Value, json};
 use stream::{Outgoing, Producer, ProducerOptions};
 use testkit::wait_until;
-use tests::{Pipeline, Worker, count_rows, read_topic};
+use tests::{Pipeline, Worker, count_rows, read_table, read_topic};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const PARTITIONS: i32 = 4;
@@ -93,6 +94,7 @@ fn send(pipeline: &Pipeline, records: &[Raw]) {
 }
 
 fn send_to(pipeline: &Pipeline, topic: &str, records: &[Raw]) {
+    let topic = pipeline.topic(topic);
     let mut producer = Producer::new(&pipeline.kafka(), ProducerOptions::default()).unwrap();
     for (nth, raw) in records.iter().enumerate() {
         let headers: Vec<(&str, &[u8])> = raw
@@ -102,7 +104,7 @@ fn send_to(pipeline: &Pipeline, topic: &str, records: &[Raw]) {
             .collect();
         producer
             .send(Outgoing {
-                topic: &pipeline.topic(topic),
+                topic: &topic,
                 partition: Some(i32::try_from(nth).unwrap() % PARTITIONS),
                 key: None,
                 payload: Some(&raw.value),
@@ -231,6 +233,71 @@ fn every_image_is_scored_once_or_a_dead_letter() {
     assert_eq!(found, reasons);
     check_rows(&by_image(pipeline.consume("features")));
     check_objects(&pipeline);
+}
+
+fn label(ids: &Value, entities: &Value) -> Raw {
+    let mut value = json!({
+        "label": "fraud", "known_at": START_MS, "source": "analyst", "entities": entities,
+    });
+    let fields = value.as_object_mut().unwrap();
+    fields.extend(ids.as_object().unwrap().clone());
+    Raw {
+        value: value.to_string().into_bytes(),
+        headers: Vec::new(),
+    }
+}
+
+/// INV-1 and INV-2 for labels of images: no more than the account is asked for, and nothing else becomes of them.
+#[test]
+fn labels_of_images_reach_their_table_once() {
+    let mut pipeline = Pipeline::new("image-labels", &[]);
+    [Worker::Ingest, Worker::Preprocess]
+        .into_iter()
+        .for_each(|worker| pipeline.start(worker));
+    let id = |number: usize| format!("i{number}");
+    let good: Vec<Raw> = (0..40)
+        .map(|number| label(&json!({"image_id": id(number)}), &json!({"customer": "c"})))
+        .collect();
+    let bad = [
+        label(
+            &json!({"image_id": "i", "transaction_id": "t"}),
+            &json!({"customer": "c"}),
+        ),
+        label(&json!({"image_id": "i"}), &json!({"terminal": "t"})),
+    ];
+    send_to(&pipeline, "labels", &good[..20]);
+    send_to(&pipeline, "labels", &bad);
+    pipeline.kill9(Worker::Ingest);
+    pipeline.start(Worker::Ingest);
+    send_to(&pipeline, "labels", &good[20..]);
+    pipeline.kill9(Worker::Preprocess);
+    pipeline.start(Worker::Preprocess);
+    let lake = pipeline.lake();
+    wait_until("all labels in their table", PATIENCE, || {
+        count_rows(&lake, "labels") >= good.len()
+    });
+    pipeline.stop_all();
+
+    let mut found = Vec::new();
+    for batch in read_table(&lake, "labels", &["image_id", "transaction_id", "fraud"]) {
+        let [images, transactions] = [0, 1].map(|place| batch.column(place).as_string::<i32>());
+        assert!(transactions.iter().all(|id| id == Some("")));
+        assert_eq!(batch.column(2).as_boolean().true_count(), batch.num_rows());
+        assert_eq!(images.null_count(), 0);
+        found.extend(images.iter().flatten().map(str::to_owned));
+    }
+    found.sort();
+    let mut expected: Vec<String> = (0..good.len()).map(id).collect();
+    expected.sort();
+    assert_eq!(found, expected);
+    let letters = read_topic(&pipeline.kafka(), &pipeline.topic("dead_letters"));
+    let mut reasons: Vec<&[u8]> = letters
+        .iter()
+        .map(|letter| letter.header("riskstream.reason").unwrap())
+        .collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, [&b"invalid_field"[..], b"missing_entity"]);
+    assert_eq!(pipeline.consume("features"), Vec::<Value>::new());
 }
 
 /// Rows by their image, each of which must be there once.

@@ -95,13 +95,13 @@ mod tests {
 
     use super::*;
     use crate::{Marks, Word, Writer};
-    use schema::{Event, EventBuilder, Label, Layout, Origin, SourceTopic, Verdict};
+    use schema::{Event, EventBuilder, Label, Layout, Origin, SourceTopic, Subject, Verdict};
 
     fn rows(count: i64, text: &str) -> RecordBatch {
         let mut builder = EventBuilder::new(Arc::new(Layout::default()));
         for offset in 0..count {
             let label = Event::Label(Label {
-                transaction_id: format!("{offset}{text}"),
+                subject: Subject::Transaction(format!("{offset}{text}")),
                 verdict: Verdict::Fraud,
                 known_at_us: offset,
                 source: "chargeback".into(),

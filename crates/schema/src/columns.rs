@@ -11,7 +11,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
-use crate::event::{Attribute, Event, Image, ImageFile, Kind, Label, Origin, Transaction, Verdict};
+use crate::event::{Attribute, Event, Image, ImageFile, Kind, Label, Origin, Subject, Transaction, Verdict};
 use crate::hashing::identity_of;
 use crate::layout::{AttributeKind, Layout, column, entity_column};
 
@@ -108,10 +108,11 @@ impl EventBuilder {
             Event::Image(image) => self.push_image(image),
         }
         if let Some(images) = &mut self.images {
-            images.push(match event {
-                Event::Image(image) => Some(image),
-                _ => None,
-            });
+            match event {
+                Event::Image(image) => images.push(Some(&image.image_id), Some(image)),
+                Event::Label(label) => images.push(label.subject.image_id(), None),
+                Event::Transaction(_) => images.push(None, None),
+            }
         }
     }
 
@@ -142,7 +143,10 @@ impl EventBuilder {
     fn push_label(&mut self, l: &Label) {
         self.kind.append_value(i32::from(Kind::Label as u8));
         self.event_time.append_value(l.known_at_us);
-        self.transaction_id.append_value(&l.transaction_id);
+        self.transaction_id.append_value(match &l.subject {
+            Subject::Transaction(id) => id,
+            Subject::Image(_) => "",
+        });
         self.amount_minor.append_null();
         self.currency.append_null();
         self.other_attributes.append_null();
@@ -227,10 +231,10 @@ impl EventBuilder {
 }
 
 impl ImageBuilder {
-    fn push(&mut self, image: Option<&Image>) {
+    fn push(&mut self, id: Option<&str>, image: Option<&Image>) {
         let file = image.map(|i| &i.file);
         let number = |of: fn(&ImageFile) -> u32| file.map(|f| i32::try_from(of(f)).unwrap_or(i32::MAX));
-        self.id.append_option(image.map(|i| &i.image_id));
+        self.id.append_option(id);
         self.kind.append_option(image.map(|i| &i.kind));
         self.sha256.append_option(file.map(|f| &f.sha256));
         self.hash
@@ -313,7 +317,7 @@ pub struct EventColumns {
     pub late: BooleanArray,
     /// Event times.
     pub event_time: TimestampMicrosecondArray,
-    /// Transactions' identifiers.
+    /// Transactions' identifiers; empty for images of none, and for labels of images.
     pub transaction_id: StringArray,
     /// Amounts; null for labels.
     pub amount_minor: Int64Array,
@@ -321,7 +325,7 @@ pub struct EventColumns {
     pub fraud: Option<BooleanArray>,
     /// Who gave a label; null for transactions, absent from feature rows.
     pub label_source: Option<StringArray>,
-    /// Images' identifiers; null for others, absent where no images come in.
+    /// Identifiers of images and of the images that labels speak of; null for others, absent where no images come in.
     pub image_id: Option<StringArray>,
     /// Images' perceptual hashes; null for others, absent where no images come in.
     pub image_hash: Option<Int64Array>,
@@ -415,34 +419,41 @@ impl EventColumns {
             .is_some_and(|f| f.is_valid(row) && f.value(row))
     }
 
-    /// The identifier of an image; none for others.
+    /// The identifier of an image, or of the image that a label speaks of; none for others.
     #[must_use]
     pub fn image_id_of(&self, row: usize) -> Option<&str> {
         let ids = self.image_id.as_ref()?;
         ids.is_valid(row).then(|| ids.value(row))
     }
 
-    /// What makes two events the same one: a transaction's id, an image's; a label's transaction, verdict, source and
-    /// time.
+    /// Whether a row is an image or the label of one, which need have no entity but the account.
+    #[must_use]
+    pub fn is_about_image(&self, row: usize) -> bool {
+        match self.kind_of(row) {
+            Some(Kind::Image) => true,
+            // That of a transaction has its identifier.
+            Some(Kind::Label) => self.transaction_id.value(row).is_empty(),
+            Some(Kind::Transaction) | None => false,
+        }
+    }
+
+    /// What makes two events the same one: a transaction's id, an image's; a label's subject, verdict, source and time.
     #[must_use]
     pub fn identity(&self, row: usize) -> u128 {
         let id = self.transaction_id.value(row).as_bytes();
         let kind = self.kind.value(row).to_le_bytes();
-        if let Some(image_id) = self.image_id_of(row) {
-            return identity_of(&[&kind, image_id.as_bytes()]);
-        }
-        if self.kind.value(row) == i32::from(Kind::Transaction as u8) {
-            return identity_of(&[&kind, id]);
+        let image_id = self.image_id_of(row).map(str::as_bytes);
+        if self.kind.value(row) != i32::from(Kind::Label as u8) {
+            return identity_of(&[&kind, image_id.unwrap_or(id)]);
         }
         let source = self.label_source.as_ref().map_or("", |s| s.value(row));
         let known_at = self.event_time.value(row).to_le_bytes();
-        identity_of(&[
-            &kind,
-            id,
-            &[u8::from(self.is_fraud(row))],
-            source.as_bytes(),
-            &known_at,
-        ])
+        let fraud = [u8::from(self.is_fraud(row))];
+        // One part more than for a transaction, whose identifier may be the same text.
+        match image_id {
+            Some(image) => identity_of(&[&kind, id, image, &fraud, source.as_bytes(), &known_at]),
+            None => identity_of(&[&kind, id, &fraud, source.as_bytes(), &known_at]),
+        }
     }
 }
 
@@ -495,8 +506,12 @@ mod tests {
     }
 
     fn label() -> Event {
+        label_of(Subject::Transaction("t1".into()))
+    }
+
+    fn label_of(subject: Subject) -> Event {
         Event::Label(Label {
-            transaction_id: "t1".into(),
+            subject,
             verdict: Verdict::Fraud,
             known_at_us: 2_000,
             source: "chargeback".into(),
@@ -546,5 +561,54 @@ mod tests {
         let columns = EventColumns::of(&builder.finish().expect("builds")).expect("has the columns");
         assert_eq!(columns.identity(0), columns.identity(1));
         assert_ne!(columns.identity(0), columns.identity(2));
+    }
+
+    #[test]
+    fn a_label_is_about_its_image_and_nothing_of_the_same_name() {
+        let image = Event::Image(Image {
+            image_id: "t1".into(),
+            event_time_us: 2_000,
+            kind: "receipt".into(),
+            transaction_id: None,
+            entities: BTreeMap::new(),
+            file: ImageFile::default(),
+        });
+        let of_image = label_of(Subject::Image("t1".into()));
+        let mut builder = EventBuilder::new(layout());
+        for (event, offset) in [&of_image, &label(), &image, &transaction(), &of_image]
+            .into_iter()
+            .zip(0..)
+        {
+            builder.push(event, origin(SourceTopic::Labels, offset), 2_500, false);
+        }
+        let columns = EventColumns::of(&builder.finish().expect("builds")).expect("has the columns");
+        let identities: Vec<u128> = (0..5).map(|row| columns.identity(row)).collect();
+        assert_eq!(identities[0], identities[4]);
+        for row in 1..4 {
+            assert!(!identities[..row].contains(&identities[row]), "row {row}");
+        }
+        let about: Vec<bool> = (0..4).map(|row| columns.is_about_image(row)).collect();
+        assert_eq!(about, [true, false, true, false]);
+        let ids: Vec<_> = (0..4).map(|row| columns.image_id_of(row)).collect();
+        assert_eq!(ids, [Some("t1"), None, Some("t1"), None]);
+        assert_eq!(columns.transaction_id.value(0), "");
+        assert!(columns.is_fraud(0));
+    }
+
+    #[test]
+    fn the_table_of_labels_names_images_where_they_come_in() {
+        let without = Layout {
+            images: false,
+            ..layout().as_ref().clone()
+        };
+        let names = |layout: &Layout| -> Vec<String> {
+            let schema = layout.labels_schema();
+            schema.fields().iter().map(|f| f.name().clone()).collect()
+        };
+        let (with, without) = (names(&layout()), names(&without));
+        assert_eq!(
+            with.strip_prefix(&without[..]),
+            Some(&[column::IMAGE_ID.to_owned()][..])
+        );
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 
+use crate::layout::column;
+
 /// What kind of event a row is. The order is that of equal times: a label goes first (R9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -107,7 +109,7 @@ pub enum Attribute {
     Text(String),
 }
 
-/// What is known about a transaction.
+/// What is known about a transaction or an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -117,18 +119,55 @@ pub enum Verdict {
     Fraud,
 }
 
-/// A fraud label: a verdict about a transaction, valid from the time it became known.
+/// What a label speaks of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// The transaction of this identifier.
+    Transaction(String),
+    /// The document image of this identifier.
+    Image(String),
+}
+
+impl Subject {
+    /// The field or column of its identifier.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::Transaction(_) => column::TRANSACTION_ID,
+            Self::Image(_) => column::IMAGE_ID,
+        }
+    }
+
+    /// Its identifier.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Transaction(id) | Self::Image(id) => id,
+        }
+    }
+
+    /// The image's identifier, if it is one.
+    #[must_use]
+    pub fn image_id(&self) -> Option<&str> {
+        match self {
+            Self::Transaction(_) => None,
+            Self::Image(id) => Some(id),
+        }
+    }
+}
+
+/// A fraud label: a verdict about a transaction or an image, valid from the time it became known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// The transaction it speaks of.
-    pub transaction_id: String,
+    /// What it speaks of.
+    pub subject: Subject,
     /// The verdict.
     pub verdict: Verdict,
     /// When it became known.
     pub known_at_us: i64,
     /// Who says so: chargeback, analyst, …
     pub source: String,
-    /// The transaction's entities: entity name → value.
+    /// The entities of what it speaks of: entity name → value.
     pub entities: BTreeMap<String, String>,
 }
 

@@ -5,6 +5,8 @@
 //!  "entities": {"customer": "c-7", "terminal": "t-9"}, "attributes": {"channel": "chip"}}
 //! {"transaction_id": "t-1", "label": "fraud", "known_at": 1738929600000, "source": "chargeback",
 //!  "entities": {"customer": "c-7", "terminal": "t-9"}}
+//! {"image_id": "i-1", "label": "fraud", "known_at": "2025-02-14T09:00:00Z", "source": "analyst",
+//!  "entities": {"customer": "c-7"}}
 //! ```
 
 use std::collections::BTreeMap;
@@ -12,7 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::{Attribute, Event, Image, ImageFile, Label, SourceTopic, Transaction, Verdict};
+use crate::event::{Attribute, Event, Image, ImageFile, Label, SourceTopic, Subject, Transaction, Verdict};
 use crate::money;
 use crate::reject::{Reason, Reject};
 use crate::time;
@@ -60,7 +62,10 @@ struct TransactionRecord {
 
 #[derive(Deserialize)]
 struct LabelRecord {
-    transaction_id: Value,
+    #[serde(default)]
+    transaction_id: Option<Value>,
+    #[serde(default)]
+    image_id: Option<Value>,
     label: Verdict,
     known_at: Value,
     #[serde(default)]
@@ -245,7 +250,7 @@ impl Decoder {
 
     fn label(&self, record: LabelRecord) -> Result<Label, Reject> {
         Ok(Label {
-            transaction_id: identifier("transaction_id", record.transaction_id)?,
+            subject: subject(record.transaction_id, record.image_id)?,
             verdict: record.label,
             known_at_us: instant("known_at", &record.known_at)?,
             source: record.source,
@@ -273,7 +278,7 @@ impl Decoder {
                     .try_for_each(|(name, value)| self.check_attribute(name, value))
             }
             Event::Label(l) => {
-                self.check_id("transaction_id", &l.transaction_id)?;
+                self.check_id(l.subject.field(), l.subject.id())?;
                 self.check_time("known_at", l.known_at_us, timestamp_us)?;
                 if !l.source.is_empty() {
                     self.check_id("source", &l.source)?;
@@ -394,6 +399,18 @@ fn identifier(field: &str, value: Value) -> Result<String, Reject> {
     }
 }
 
+/// What a label speaks of. A field that is null is one that is not there.
+fn subject(transaction_id: Option<Value>, image_id: Option<Value>) -> Result<Subject, Reject> {
+    match (transaction_id, image_id) {
+        (Some(id), None) => Ok(Subject::Transaction(identifier("transaction_id", id)?)),
+        (None, Some(id)) => Ok(Subject::Image(identifier("image_id", id)?)),
+        _ => Err(Reject::new(
+            Reason::InvalidField,
+            "one of transaction_id and image_id has to be there, and not both",
+        )),
+    }
+}
+
 fn entities(values: BTreeMap<String, Value>) -> Result<BTreeMap<String, String>, Reject> {
     let present = values.into_iter().filter(|(_, value)| !value.is_null());
     present
@@ -450,7 +467,7 @@ pub fn encode(event: &Event) -> Vec<u8> {
             "image_ids": t.image_ids,
         }),
         Event::Label(l) => serde_json::json!({
-            "transaction_id": l.transaction_id,
+            (l.subject.field()): l.subject.id(),
             "label": l.verdict,
             "known_at": time::format(l.known_at_us),
             "source": l.source,

@@ -25,7 +25,7 @@ pub mod column {
     pub const LATE: &str = "late";
     /// When it took place; for a label, when it became known.
     pub const EVENT_TIME: &str = "event_time";
-    /// The transaction's identifier; empty for an image that belongs to none.
+    /// The transaction's identifier; empty for an image that belongs to none, and for the label of an image.
     pub const TRANSACTION_ID: &str = "transaction_id";
     /// Amount in the currency's smallest unit.
     pub const AMOUNT_MINOR: &str = "amount_minor";
@@ -37,7 +37,7 @@ pub mod column {
     pub const FRAUD: &str = "fraud";
     /// Who gave the label.
     pub const LABEL_SOURCE: &str = "label_source";
-    /// The image's identifier.
+    /// The image's identifier; for a label, that of the image it speaks of.
     pub const IMAGE_ID: &str = "image_id";
     /// What the image shows.
     pub const IMAGE_KIND: &str = "image_kind";
@@ -178,7 +178,7 @@ impl Layout {
         Arc::new(Schema::new(fields))
     }
 
-    /// The schema of the table of labels: events without the transaction's own columns.
+    /// The schema of the table of labels: events without the own columns of transactions and images.
     #[must_use]
     pub fn labels_schema(&self) -> SchemaRef {
         let attributes: Vec<String> = self
@@ -187,9 +187,10 @@ impl Layout {
             .map(|a| attribute_column(&a.name))
             .collect();
         let images = image_fields();
+        let images = images.iter().map(|f| f.name().as_str());
         let mut dropped = vec![column::AMOUNT_MINOR, column::CURRENCY, column::OTHER_ATTRIBUTES];
         dropped.extend(attributes.iter().map(String::as_str));
-        dropped.extend(images.iter().map(|f| f.name().as_str()));
+        dropped.extend(images.filter(|name| *name != column::IMAGE_ID));
         without(&self.event_schema(), &dropped)
     }
 
@@ -267,7 +268,7 @@ fn version_fields() -> [Field; 2] {
     ]
 }
 
-/// The columns of images, all null for others.
+/// The columns of images, all null for others; but a label of an image has its identifier.
 fn image_fields() -> [Field; 10] {
     [
         Field::new(column::IMAGE_ID, DataType::Utf8, true),

@@ -18,8 +18,10 @@ pub mod time;
 pub mod tokens;
 
 pub use columns::{EventBuilder, EventColumns};
-pub use event::{Attribute, Event, Image, ImageFile, Kind, Label, Origin, SourceTopic, Transaction, Verdict};
+pub use event::{
+    Attribute, Event, Image, ImageFile, Kind, Label, Origin, SourceTopic, Subject, Transaction, Verdict,
+};
 pub use layout::{AttributeKind, AttributeSpec, Layout};
 pub use mapping::{Cell, Mapping, Record};
 pub use reject::{Reason, Reject};
-pub use score::{Decision, Score, Subject};
+pub use score::{Decision, Score, SubjectKind};

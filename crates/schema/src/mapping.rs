@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::{Attribute, Label, Transaction, Verdict};
+use crate::event::{Attribute, Label, Subject, Transaction, Verdict};
 use crate::money;
 use crate::reject::{Reason, Reject};
 use crate::time;
@@ -278,7 +278,7 @@ impl Mapping {
             }
         };
         Ok(Some(Label {
-            transaction_id: self.id(record)?,
+            subject: Subject::Transaction(self.id(record)?),
             verdict: if fraud { Verdict::Fraud } else { Verdict::Genuine },
             known_at_us,
             source: mapped.source.clone(),

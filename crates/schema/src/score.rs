@@ -31,7 +31,7 @@ impl Decision {
 /// What was scored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Subject {
+pub enum SubjectKind {
     /// A transaction, with its image where that was there.
     #[default]
     Transaction,
@@ -44,7 +44,7 @@ pub enum Subject {
 pub struct Score {
     /// What was scored.
     #[serde(default)]
-    pub subject: Subject,
+    pub subject: SubjectKind,
     /// The transaction; the one that an image belongs to, empty if there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub transaction_id: String,
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_cold_start_says_so_and_names_no_score() {
         let score = Score {
-            subject: Subject::Transaction,
+            subject: SubjectKind::Transaction,
             transaction_id: "t".into(),
             image_id: None,
             revision: 0,

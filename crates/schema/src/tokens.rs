@@ -141,7 +141,7 @@ fn next_number(text: &str, from: usize) -> Option<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Label, Verdict};
+    use crate::event::{Label, Subject, Verdict};
     use std::collections::BTreeMap;
 
     const PAN: &str = "4111111111111111";
@@ -178,7 +178,7 @@ mod tests {
             ("terminal".to_owned(), "9".to_owned()),
         ]);
         let mut event = Event::Label(Label {
-            transaction_id: "t".into(),
+            subject: Subject::Transaction("t".into()),
             verdict: Verdict::Fraud,
             known_at_us: 0,
             source: String::new(),

@@ -125,7 +125,7 @@ pub(crate) fn produce(args: &ProduceArgs, resolved: &Resolved) -> anyhow::Result
         let (topic, id) = match &event {
             Event::Transaction(t) => (&topics.transactions, &t.transaction_id),
             Event::Label(_) if args.no_labels => continue,
-            Event::Label(l) => (&topics.labels, &l.transaction_id),
+            Event::Label(l) => (&topics.labels, &l.subject.id().to_owned()),
             Event::Image(_) => unreachable!("a mapping makes transactions and labels"),
         };
         pace.wait(at_us);

@@ -103,6 +103,42 @@ fn a_label_is_read() {
         panic!("refused")
     };
     assert_eq!((label.verdict, label.source.as_str()), (Verdict::Fraud, "x"));
+    assert_eq!(label.subject, Subject::Transaction("t".into()));
+}
+
+#[test]
+fn a_label_speaks_of_a_transaction_or_an_image() {
+    let label = |ids: &str| {
+        let text = format!(r#"{{{ids} "label": "fraud", "known_at": "2020-01-01T00:00:00Z"}}"#);
+        decoder().decode(SourceTopic::Labels, text.as_bytes(), NOW_US)
+    };
+    for ids in [
+        r#""image_id": "i","#,
+        r#""image_id": "i", "transaction_id": null,"#,
+    ] {
+        let Ok(Event::Label(label)) = label(ids) else {
+            panic!("refused: {ids}")
+        };
+        assert_eq!(label.subject, Subject::Image("i".into()));
+    }
+    for ids in [
+        "",
+        r#""transaction_id": null,"#,
+        r#""transaction_id": "t", "image_id": "i","#,
+    ] {
+        let reject = label(ids).expect_err(ids);
+        assert_eq!(reject.reason, Reason::InvalidField);
+        assert!(
+            reject.message.contains("transaction_id and image_id"),
+            "{}",
+            reject.message
+        );
+    }
+    let empty = label(r#""image_id": "","#).expect_err("empty");
+    assert_eq!(
+        (empty.reason, empty.message.as_str()),
+        (Reason::InvalidId, "image_id: empty")
+    );
 }
 
 proptest! {
@@ -120,6 +156,7 @@ proptest! {
         entity in "\\PC{1,16}",
         number in -1e9_f64..1e9,
         fraud: bool,
+        of_image: bool,
     ) {
         let transaction = Event::Transaction(Transaction {
             transaction_id: id.clone(),
@@ -130,8 +167,9 @@ proptest! {
             attributes: BTreeMap::from([("x".to_owned(), Attribute::Number(number))]),
             image_ids: vec![],
         });
+        let subject = if of_image { Subject::Image(id) } else { Subject::Transaction(id) };
         let label = Event::Label(Label {
-            transaction_id: id,
+            subject,
             verdict: if fraud { Verdict::Fraud } else { Verdict::Genuine },
             known_at_us: event_time_us,
             source: "analyst".to_owned(),

@@ -145,7 +145,7 @@ struct Known(Label);
 
 impl Known {
     fn key(&self) -> (i64, &str) {
-        (self.0.known_at_us, &self.0.transaction_id)
+        (self.0.known_at_us, self.0.subject.id())
     }
 }
 
