@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use runtime::config::{Loaded, Override};
 
-use crate::commands::{consume, demo, models, produce, topics, train, up};
+use crate::commands::{consume, demo, explain, models, produce, topics, train, up};
 use crate::config::{Config, Resolved};
 
 #[global_allocator]
@@ -69,6 +69,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Measures scores against labels.
     Evaluate(evaluate::EvaluateArgs),
+    /// Shows what a model of images makes of an image, and where in it.
+    Explain(explain::ExplainArgs),
     /// Shows what models there are.
     #[command(subcommand)]
     Model(models::ModelCommand),
@@ -133,6 +135,7 @@ fn with_config(command: Command, resolved: Resolved, out: &mut impl Write) -> an
         Command::Produce(args) => produce::run(&args, &resolved, out),
         Command::Consume(args) => consume::run(&args, &resolved, out),
         Command::Train(args) => train::run(&args, &resolved, out),
+        Command::Explain(args) => explain::run(&args, &resolved, out),
         Command::Model(command) => models::run(&command, &resolved, out),
         Command::Demo(args) => demo::run(&args, resolved, out),
         Command::Evaluate(args) => {

@@ -1,13 +1,14 @@
-//! The model in use: loaded when it is announced, swapped between two batches (INV-6).
+//! The models in use: loaded when they are announced, swapped between two batches (INV-6).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::Scorer;
-use registry::{Announcement, CHAMPION};
+use model::{ImageRiskScorer, Scorer};
+use registry::{Announcement, CHAMPION, IMAGE_CHAMPION};
 use stream::{Consumer, Polled, StartOffset, TopicPartition};
 use tracing::{error, info};
 
-use crate::config::Settings;
+use crate::config::{Lane, Settings};
 use crate::error::ScorerError;
 use crate::metrics;
 
@@ -18,18 +19,57 @@ const MAX_BYTES: usize = 1 << 20;
 const FIRST_LOOK: Duration = Duration::from_secs(10);
 
 /// A bundle ready to score.
-pub(crate) struct Champion {
+pub(crate) struct Champion<S> {
     pub(crate) version: String,
-    pub(crate) scorer: Scorer,
+    pub(crate) scorer: S,
+}
+
+/// The champion of each kind, where there is one.
+#[derive(Default)]
+pub(crate) struct Models {
+    pub(crate) transactions: Option<Champion<Scorer>>,
+    pub(crate) images: Option<Champion<ImageRiskScorer>>,
+}
+
+impl Models {
+    /// The aliases whose models a lane scores by.
+    fn aliases(lane: Lane) -> &'static [&'static str] {
+        match lane {
+            Lane::Transactions => &[CHAMPION],
+            Lane::Images => &[CHAMPION, IMAGE_CHAMPION],
+        }
+    }
+
+    fn version(&self, alias: &str) -> Option<&str> {
+        match alias {
+            IMAGE_CHAMPION => self.images.as_ref().map(|c| c.version.as_str()),
+            _ => self.transactions.as_ref().map(|c| c.version.as_str()),
+        }
+    }
+
+    fn load(&mut self, settings: &Settings, alias: &str, version: &str) -> Result<(), ScorerError> {
+        let version = version.to_owned();
+        if alias == IMAGE_CHAMPION {
+            let scorer = ImageRiskScorer::new(&settings.registry.load(&version)?)?;
+            self.images = Some(Champion { version, scorer });
+        } else {
+            let scorer = Scorer::new(&settings.registry.load(&version)?)?;
+            self.transactions = Some(Champion { version, scorer });
+        }
+        Ok(())
+    }
 }
 
 /// Follows the announcements.
 pub(crate) struct Champions {
     consumer: Consumer,
-    current: Option<Champion>,
-    /// When the newest announcement was made: one that was told late, or again, changes nothing.
-    announced_us: i64,
+    models: Models,
+    /// When the newest announcement of each alias was made: one that was told late, or again, changes nothing.
+    announced_us: BTreeMap<String, i64>,
 }
+
+/// The newest announcement of each alias.
+type Announcements = BTreeMap<String, Announcement>;
 
 impl Champions {
     /// Reads the announcements there are, so that the first row is scored by the model that is champion now.
@@ -39,90 +79,71 @@ impl Champions {
         let end = consumer.end_offsets(&[partition], FIRST_LOOK)?[0];
         let mut champions = Self {
             consumer,
-            current: None,
-            announced_us: i64::MIN,
+            models: Models::default(),
+            announced_us: BTreeMap::new(),
         };
-        let mut newest = None;
+        let mut newest = Announcements::new();
         let deadline = std::time::Instant::now() + FIRST_LOOK;
         let mut position = 0;
         while position < end && std::time::Instant::now() < deadline {
-            let (announcement, next) = champions.poll(Duration::from_millis(100))?;
+            let (announcements, next) = champions.poll(settings.lane, Duration::from_millis(100))?;
             position = next.unwrap_or(position);
-            newest = announcement.or(newest);
+            newest.extend(announcements);
         }
         champions.swap(settings, newest);
         Ok(champions)
     }
 
-    /// Looks for an announcement, without waiting.
+    /// Looks for announcements, without waiting.
     pub(crate) fn refresh(&mut self, settings: &Settings) -> Result<(), ScorerError> {
-        let (announcement, _) = self.poll(Duration::ZERO)?;
-        self.swap(settings, announcement);
+        let (announcements, _) = self.poll(settings.lane, Duration::ZERO)?;
+        self.swap(settings, announcements);
         Ok(())
     }
 
-    pub(crate) fn current(&self) -> Option<&Champion> {
-        self.current.as_ref()
+    pub(crate) fn current(&self) -> &Models {
+        &self.models
     }
 
-    /// The newest announcement of a champion among what has come, and the offset after it.
-    fn poll(&mut self, wait: Duration) -> Result<(Option<Announcement>, Option<i64>), ScorerError> {
+    /// The newest announcements among what has come, and the offset after it.
+    fn poll(&mut self, lane: Lane, wait: Duration) -> Result<(Announcements, Option<i64>), ScorerError> {
         let Polled::Records(records) = self.consumer.poll(wait, MAX_RECORDS, MAX_BYTES)? else {
-            return Ok((None, None));
+            return Ok((Announcements::new(), None));
         };
         let next = records.last().map(|r| r.offset + 1);
-        let champion = records
-            .iter()
-            .rev()
-            .filter(|r| r.key.as_deref() == Some(CHAMPION.as_bytes()))
-            .find_map(|r| {
-                let payload = r.payload.as_deref()?;
-                serde_json::from_slice(payload)
-                    .inspect_err(|e| error!(error = %e, "an announcement cannot be read"))
-                    .ok()
-            });
-        Ok((champion, next))
+        let of_lane = |key: &[u8]| Models::aliases(lane).iter().find(|alias| alias.as_bytes() == key);
+        let announced = records.iter().filter_map(|record| {
+            let alias = of_lane(record.key.as_deref()?)?;
+            let announcement = serde_json::from_slice(record.payload.as_deref()?)
+                .inspect_err(|e| error!(error = %e, "an announcement cannot be read"));
+            Some(((*alias).to_owned(), announcement.ok()?))
+        });
+        Ok((announced.collect(), next))
     }
 
-    /// Puts the announced model in use; one that cannot be used changes nothing.
-    fn swap(&mut self, settings: &Settings, announcement: Option<Announcement>) {
-        let Some(announcement) = announcement.filter(|a| a.at_us > self.announced_us) else {
-            return;
-        };
-        self.announced_us = announcement.at_us;
-        if self
-            .current
-            .as_ref()
-            .is_some_and(|c| c.version == announcement.version)
-        {
-            return;
-        }
-        match load(settings, &announcement.version) {
-            Ok(champion) => {
-                info!(
-                    version = champion.version,
-                    why = announcement.why,
-                    "champion in use"
-                );
-                metrics::swapped();
-                self.current = Some(champion);
+    /// Puts the announced models in use; one that cannot be used changes nothing.
+    fn swap(&mut self, settings: &Settings, announcements: Announcements) {
+        for (alias, announcement) in announcements {
+            let before_us = self.announced_us.get(&alias).copied().unwrap_or(i64::MIN);
+            if announcement.at_us <= before_us {
+                continue;
             }
-            Err(error) => {
-                metrics::refused();
-                error!(
-                    version = announcement.version,
-                    error = &error as &dyn std::error::Error,
-                    "champion refused"
-                );
+            self.announced_us.insert(alias.clone(), announcement.at_us);
+            let version = announcement.version.as_str();
+            if self.models.version(&alias) == Some(version) {
+                continue;
+            }
+            match self.models.load(settings, &alias, version) {
+                Ok(()) => {
+                    info!(lane = ?settings.lane, alias, version, why = announcement.why, "model in use");
+                    metrics::swapped(&alias);
+                }
+                Err(error) => {
+                    metrics::refused(&alias);
+                    let error = &error as &dyn std::error::Error;
+                    error!(alias, version, error, "model refused");
+                }
             }
         }
     }
-}
-
-fn load(settings: &Settings, version: &str) -> Result<Champion, ScorerError> {
-    let bundle = settings.registry.load(version)?;
-    Ok(Champion {
-        version: version.to_owned(),
-        scorer: Scorer::new(&bundle)?,
-    })
 }

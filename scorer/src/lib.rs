@@ -10,6 +10,8 @@
 mod champion;
 mod config;
 mod error;
+mod facts;
+mod images;
 mod metrics;
 mod outlet;
 mod run;

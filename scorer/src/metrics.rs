@@ -29,12 +29,12 @@ pub(crate) fn batch(rows: usize, scoring_seconds: f64, commit_seconds: f64) {
 }
 
 /// Another model is in use.
-pub(crate) fn swapped() {
-    counter!("riskstream_scorer_model_swaps_total").increment(1);
-    gauge!("riskstream_scorer_model_ready").set(1.0);
+pub(crate) fn swapped(alias: &str) {
+    counter!("riskstream_scorer_model_swaps_total", "alias" => alias.to_owned()).increment(1);
+    gauge!("riskstream_scorer_model_ready", "alias" => alias.to_owned()).set(1.0);
 }
 
 /// An announced model was refused.
-pub(crate) fn refused() {
-    counter!("riskstream_scorer_models_refused_total").increment(1);
+pub(crate) fn refused(alias: &str) {
+    counter!("riskstream_scorer_models_refused_total", "alias" => alias.to_owned()).increment(1);
 }

@@ -6,12 +6,7 @@ use serde_json::Value;
 /// What a feature did to a score, in a sentence.
 pub(crate) fn reason(feature: &str, kind: FeatureKind, value: &Value, contribution: f32) -> String {
     let name = spoken(feature);
-    let effect = match contribution {
-        c if c >= 1.0 => "raises the risk strongly",
-        c if c > 0.0 => "raises the risk",
-        c if c <= -1.0 => "lowers the risk strongly",
-        _ => "lowers the risk",
-    };
+    let effect = effect(contribution);
     match (kind, value) {
         (_, Value::Null) => format!("{name} is unknown: {effect}"),
         (FeatureKind::Categorical, Value::String(text)) => format!("{name} is {text}: {effect}"),
@@ -20,6 +15,20 @@ pub(crate) fn reason(feature: &str, kind: FeatureKind, value: &Value, contributi
             shown(number.as_f64().unwrap_or(f64::NAN))
         ),
         (_, other) => format!("{name} is {other}: {effect}"),
+    }
+}
+
+/// What a part of the input that has no single value did to a score, in a sentence.
+pub(crate) fn whole(part: &str, contribution: f32) -> String {
+    format!("{part} {}", effect(contribution))
+}
+
+fn effect(contribution: f32) -> &'static str {
+    match contribution {
+        c if c >= 1.0 => "raises the risk strongly",
+        c if c > 0.0 => "raises the risk",
+        c if c <= -1.0 => "lowers the risk strongly",
+        _ => "lowers the risk",
     }
 }
 
@@ -65,5 +74,9 @@ mod tests {
             0.2,
         );
         assert_eq!(text, "channel is online: raises the risk");
+        assert_eq!(
+            whole("the image itself", -1.5),
+            "the image itself lowers the risk strongly"
+        );
     }
 }

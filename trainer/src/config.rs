@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use imaging::Frame;
 use lake::Store;
-use model::TrainingSettings;
+use model::{ModelKind, TrainingSettings};
 use registry::Registry;
 use schema::Layout;
 use serde::{Deserialize, Serialize};
 use stream::Kafka;
+
+use crate::images::ImagesSection;
 
 /// The section `[trainer]` of the configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,6 +44,8 @@ pub struct Section {
     /// The network and how it is trained.
     #[serde(default)]
     pub network: TrainingSettings,
+    /// Models of images.
+    pub images: ImagesSection,
 }
 
 /// What a schedule goes by.
@@ -58,6 +63,8 @@ pub enum Schedule {
 pub struct Settings {
     /// The section of the configuration.
     pub section: Section,
+    /// What models are trained of: each kind has a schedule of its own.
+    pub model: ModelKind,
     /// How to reach the broker.
     pub kafka: Kafka,
     /// Where tables are kept.
@@ -72,6 +79,8 @@ pub struct Settings {
     pub features: Vec<String>,
     /// Whether feature rows hold the recent sequence.
     pub with_sequence: bool,
+    /// The frame that images are prepared for.
+    pub frame: Frame,
     /// Partitions of the topic of feature rows.
     pub partitions: i32,
 }

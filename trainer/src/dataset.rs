@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{AsArray, RecordBatch, UInt32Array};
+use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use lake::{Table, TimeRange};
@@ -43,7 +43,7 @@ impl Dataset {
         };
         let features = features_table(settings)?;
         let labels = labels_table(settings)?;
-        let known = known_frauds(&labels, as_of_us)?;
+        let known = newest_verdicts(&labels, column::TRANSACTION_ID, as_of_us)?;
         let batch = rows(settings, &features, interval)?;
         let ids = batch
             .column_by_name(column::TRANSACTION_ID)
@@ -92,7 +92,7 @@ pub(crate) fn features_table(settings: &Settings) -> Result<Table, TrainerError>
     Ok(Table::open_or_create(&settings.store, "tables/features", schema)?)
 }
 
-fn labels_table(settings: &Settings) -> Result<Table, TrainerError> {
+pub(crate) fn labels_table(settings: &Settings) -> Result<Table, TrainerError> {
     Ok(Table::open_or_create(
         &settings.store,
         "tables/labels",
@@ -100,9 +100,14 @@ fn labels_table(settings: &Settings) -> Result<Table, TrainerError> {
     )?)
 }
 
-/// What labels known by `as_of_us` say of transactions: the latest label of each counts.
-fn known_frauds(labels: &Table, as_of_us: i64) -> Result<HashMap<String, bool>, TrainerError> {
-    let columns = [column::EVENT_TIME, column::TRANSACTION_ID, column::FRAUD];
+/// What labels known by `as_of_us` say of transactions or images, whose identifier is in the column `id`: the latest
+/// label of each counts.
+pub(crate) fn newest_verdicts(
+    labels: &Table,
+    id: &str,
+    as_of_us: i64,
+) -> Result<HashMap<String, bool>, TrainerError> {
+    let columns = [column::EVENT_TIME, id, column::FRAUD];
     let known = TimeRange {
         column: column::EVENT_TIME,
         from_us: i64::MIN,
@@ -113,7 +118,7 @@ fn known_frauds(labels: &Table, as_of_us: i64) -> Result<HashMap<String, bool>, 
         let batch = batch?;
         let (times, ids) = (times(&batch), batch.column(1).as_string::<i32>());
         let fraud = batch.column(2).as_boolean();
-        for row in 0..batch.num_rows() {
+        for row in (0..batch.num_rows()).filter(|&row| ids.is_valid(row)) {
             let said = (times.value(row), fraud.value(row));
             let label = newest.entry(ids.value(row).to_owned()).or_insert(said);
             *label = said.max(*label);

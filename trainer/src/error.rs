@@ -31,6 +31,17 @@ pub enum TrainerError {
         /// Frauds among them.
         frauds: usize,
     },
+    /// There is too little to train on.
+    #[error("{images} images with {frauds} frauds are too few to train on")]
+    TooFewImages {
+        /// Images in the window.
+        images: usize,
+        /// Frauds among them.
+        frauds: usize,
+    },
+    /// No pretrained network has been imported.
+    #[error("no pretrained network has been imported: `riskstream model import-backbone FILE` does it")]
+    NoBackbone,
 }
 
 impl TrainerError {
@@ -41,7 +52,7 @@ impl TrainerError {
             Self::Stream(e) => e.is_retryable(),
             Self::Lake(e) => e.is_retryable(),
             Self::Registry(e) => e.is_retryable(),
-            Self::TooFew { .. } | Self::Stopped => true,
+            Self::TooFew { .. } | Self::TooFewImages { .. } | Self::NoBackbone | Self::Stopped => true,
             Self::Model(_) | Self::Arrow(_) => false,
         }
     }

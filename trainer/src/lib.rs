@@ -7,11 +7,15 @@
 mod config;
 mod dataset;
 mod error;
+mod images;
 mod job;
 mod metrics;
+mod outcome;
 mod run;
 
 pub use config::{Schedule, Section, Settings};
 pub use error::TrainerError;
-pub use job::{Outcome, Report, train_as_of};
+pub use images::{ImageNetworkKind, ImagesSection, train_images_as_of};
+pub use job::train_as_of;
+pub use outcome::{Outcome, Report};
 pub use run::run;

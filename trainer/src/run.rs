@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use lake::Table;
+use model::ModelKind;
 use runtime::Shutdown;
 use runtime::clock::{Clock, micros};
 use runtime::health::Component;
@@ -13,8 +14,10 @@ use tracing::{error, info};
 use crate::config::{Schedule, Settings};
 use crate::dataset::features_table;
 use crate::error::TrainerError;
-use crate::job::{tell_again, train_as_of};
+use crate::images::{images_table, train_images_as_of};
+use crate::job::train_as_of;
 use crate::metrics;
+use crate::outcome::tell_again;
 
 /// Runs the trainer until it is asked to stop; a training under way is given up.
 ///
@@ -30,10 +33,13 @@ pub fn run(
     tell_again(settings)?;
     health.ready(true);
     let mut last_us = last_training(settings)?;
-    let mut features = features_table(settings)?;
+    let mut examples = match settings.model {
+        ModelKind::Image => images_table(settings)?,
+        ModelKind::Transaction | ModelKind::Fusion => features_table(settings)?,
+    };
     while !shutdown.wait(settings.section.poll_interval) {
         health.progress();
-        let Some(due_us) = due(settings, &mut features, clock)? else {
+        let Some(due_us) = due(settings, &mut examples, clock)? else {
             continue;
         };
         if last_us.is_some_and(|last| due_us <= last) {
@@ -51,38 +57,50 @@ pub fn run(
 
 fn attempt(settings: &Settings, as_of_us: i64, clock: &dyn Clock, go_on: &dyn Fn() -> bool) {
     let began = Instant::now();
-    match train_as_of(settings, Some(as_of_us), clock, go_on) {
+    let model = settings.model;
+    let trained = match model {
+        ModelKind::Image => train_images_as_of(settings, Some(as_of_us), clock, go_on),
+        ModelKind::Transaction | ModelKind::Fusion => train_as_of(settings, Some(as_of_us), clock, go_on),
+    };
+    match trained {
         Ok(report) => {
-            metrics::trained(began.elapsed().as_secs_f64(), report.is_promoted());
-            info!(version = report.version, seconds = began.elapsed().as_secs(), outcome = ?report.outcome, "trained");
+            metrics::trained(model, began.elapsed().as_secs_f64(), report.is_promoted());
+            info!(%model, version = report.version, seconds = began.elapsed().as_secs(), outcome = ?report.outcome, "trained");
         }
         Err(TrainerError::Stopped) => info!("training given up"),
         Err(TrainerError::TooFew { transactions, frauds }) => {
             info!(transactions, frauds, "too little to train on yet");
         }
+        Err(TrainerError::TooFewImages { images, frauds }) => {
+            info!(images, frauds, "too little to train on yet");
+        }
         Err(error) => {
-            metrics::failed();
-            error!(error = &error as &dyn std::error::Error, "training failed");
+            metrics::failed(model);
+            error!(%model, error = &error as &dyn std::error::Error, "training failed");
         }
     }
 }
 
 /// The newest time at which a training is due: the last multiple of `every`.
-fn due(settings: &Settings, features: &mut Table, clock: &dyn Clock) -> Result<Option<i64>, TrainerError> {
+fn due(settings: &Settings, examples: &mut Table, clock: &dyn Clock) -> Result<Option<i64>, TrainerError> {
     let now_us = match settings.section.schedule {
         Schedule::Clock => Some(clock.now_us()),
         Schedule::EventTime => {
-            features.reload()?;
-            complete_up_to(settings, features)
+            examples.reload()?;
+            complete_up_to(settings, examples)
         }
     };
-    let every_us = micros(settings.section.every).max(1);
+    let every = match settings.model {
+        ModelKind::Image => settings.section.images.every,
+        ModelKind::Transaction | ModelKind::Fusion => settings.section.every,
+    };
+    let every_us = micros(every).max(1);
     Ok(now_us.map(|now_us| now_us.div_euclid(every_us) * every_us))
 }
 
-/// The event time up to which all partitions of the feature rows are in the table.
-pub(crate) fn complete_up_to(settings: &Settings, features: &Table) -> Option<i64> {
-    let progress = features.progress("");
+/// The event time up to which all partitions of the feature rows are in a table.
+pub(crate) fn complete_up_to(settings: &Settings, table: &Table) -> Option<i64> {
+    let progress = table.progress("");
     let watermarks =
         (0..settings.partitions).map(|partition| progress.get(&progress_id(partition, "watermark")));
     watermarks.collect::<Option<Vec<_>>>()?.into_iter().min().copied()
@@ -98,7 +116,7 @@ fn last_training(settings: &Settings) -> Result<Option<i64>, TrainerError> {
         .collect();
     let models = settings.registry.list()?.into_iter();
     Ok(models
-        .filter(|model| decided.contains(model.version.as_str()))
+        .filter(|model| model.kind == settings.model && decided.contains(model.version.as_str()))
         .map(|model| model.created_at_us)
         .max())
 }

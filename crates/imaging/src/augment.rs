@@ -12,7 +12,10 @@ use crate::prepare::{ground, resize};
 use crate::warp::{Projection, to_byte, warp};
 use crate::{DocumentKind, Image};
 
-/// How much may happen to an image.
+/// Best quality of a JPEG: above it next to nothing is lost.
+const BEST_JPEG: u8 = 95;
+
+/// How much may happen to an image. A step whose most is nothing does not happen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
@@ -34,7 +37,7 @@ pub struct Augmentation {
     pub max_blur_passes: u32,
     /// Largest standard deviation of the noise, levels of 255.
     pub max_noise: f64,
-    /// Lowest quality of a JPEG, 1 to 100.
+    /// Lowest quality of a JPEG, 1 to 95; above that images are not saved as JPEG.
     pub min_jpeg_quality: u8,
 }
 
@@ -191,7 +194,7 @@ impl Draw<'_> {
     fn crop(&mut self) -> Option<Step> {
         let most = self.settings.max_crop;
         let (width, height) = (self.width, self.height);
-        self.happens().then(|| {
+        (most > 0.0 && self.happens()).then(|| {
             let [columns, rows] = [width, height].map(|side| part(side, most).min((side - 1) / 2));
             let (left, right) = (self.up_to(columns), self.up_to(columns));
             let (top, bottom) = (self.up_to(rows), self.up_to(rows));
@@ -206,8 +209,9 @@ impl Draw<'_> {
     }
 
     fn scale(&mut self) -> Option<Step> {
-        self.happens().then(|| {
-            let factor = 1.0 + self.within(self.settings.max_scale);
+        let most = self.settings.max_scale;
+        (most > 0.0 && self.happens()).then(|| {
+            let factor = 1.0 + self.within(most);
             (self.width, self.height) = (part(self.width, factor).max(1), part(self.height, factor).max(1));
             Step::Scale {
                 width: self.width,
@@ -217,10 +221,10 @@ impl Draw<'_> {
     }
 
     fn perspective(&mut self) -> Option<Step> {
-        self.happens().then(|| {
+        let most = self.settings.max_perspective;
+        (most > 0.0 && self.happens()).then(|| {
             let (width, height) = (f64::from(self.width), f64::from(self.height));
             let corners = [[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]];
-            let most = self.settings.max_perspective;
             Step::Perspective {
                 corners: corners
                     .map(|[x, y]| [x + self.within(most) * width, y + self.within(most) * height]),
@@ -230,7 +234,7 @@ impl Draw<'_> {
 
     fn rotation(&mut self) -> Option<Step> {
         let degrees = self.settings.max_rotation_degrees;
-        self.happens().then(|| Step::Rotate {
+        (degrees > 0.0 && self.happens()).then(|| Step::Rotate {
             degrees: self.within(degrees),
         })
     }
@@ -241,31 +245,32 @@ impl Draw<'_> {
             max_contrast,
             ..
         } = *self.settings;
-        self.happens().then(|| Step::Tone {
+        let something = max_brightness > 0.0 || max_contrast > 0.0;
+        (something && self.happens()).then(|| Step::Tone {
             brightness: self.within(max_brightness),
             contrast: 1.0 + self.within(max_contrast),
         })
     }
 
     fn blur(&mut self) -> Option<Step> {
-        let most = self.settings.max_blur_passes.saturating_sub(1);
-        self.happens().then(|| Step::Blur {
-            passes: 1 + self.up_to(most),
+        let most = self.settings.max_blur_passes;
+        (most > 0 && self.happens()).then(|| Step::Blur {
+            passes: 1 + self.up_to(most - 1),
         })
     }
 
     fn noise(&mut self) -> Option<Step> {
         let most = self.settings.max_noise;
-        self.happens().then(|| Step::Noise {
+        (most > 0.0 && self.happens()).then(|| Step::Noise {
             deviation: self.within(most).abs(),
             seed: self.random.next_u64(),
         })
     }
 
     fn jpeg(&mut self) -> Option<Step> {
-        let worst = self.settings.min_jpeg_quality.clamp(1, 95);
-        self.happens().then(|| Step::Jpeg {
-            quality: self.random.random_range(worst..=95),
+        let worst = self.settings.min_jpeg_quality.max(1);
+        (worst <= BEST_JPEG && self.happens()).then(|| Step::Jpeg {
+            quality: self.random.random_range(worst..=BEST_JPEG),
         })
     }
 }
@@ -412,6 +417,24 @@ mod tests {
         };
         let (augmented, recipe) = augment(&image(30, 20), DocumentKind::Other, &settings, 1);
         assert_eq!((augmented, recipe), (image(30, 20), Recipe::default()));
+    }
+
+    #[test]
+    fn a_step_whose_most_is_nothing_does_not_happen() {
+        let nothing = Augmentation {
+            probability: 1.0,
+            max_rotation_degrees: 0.0,
+            max_crop: 0.0,
+            max_scale: 0.0,
+            max_perspective: 0.0,
+            max_brightness: 0.0,
+            max_contrast: 0.0,
+            max_blur_passes: 0,
+            max_noise: 0.0,
+            min_jpeg_quality: 96,
+        };
+        let (_, recipe) = augment(&image(30, 20), DocumentKind::Cheque, &nothing, 1);
+        assert_eq!(recipe, Recipe::default());
     }
 
     #[test]

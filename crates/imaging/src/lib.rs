@@ -11,6 +11,7 @@
 mod augment;
 pub mod door;
 mod hash;
+mod heat;
 mod image;
 mod prepare;
 mod sheet;
@@ -20,7 +21,8 @@ mod warp;
 pub use augment::{Augmentation, Recipe, Step, augment};
 pub use door::{Admitted, Format, Limits, Refusal, admit};
 pub use hash::PerceptualHash;
+pub use heat::heat;
 pub use image::Image;
-pub use prepare::{DocumentKind, Frame, prepare, skew_degrees};
+pub use prepare::{DocumentKind, Frame, centre, prepare, skew_degrees};
 pub use sheet::sheet;
 pub use sightings::{MAX_RADIUS, SeenBefore, SightingLimits, Sightings};

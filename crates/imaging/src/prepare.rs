@@ -171,6 +171,18 @@ fn straighten(image: &Image, degrees: f64, paper: [u8; 3]) -> Image {
     warp(image, &projection, image.width(), image.height(), paper)
 }
 
+/// The middle of an image in a frame: what is beyond it is cut off, what is left free has the median colour. For what
+/// has changed its size after it was prepared; its pixels stay as they are.
+///
+/// # Panics
+/// If a side of the frame is zero.
+#[must_use]
+pub fn centre(image: &Image, frame: Frame) -> Image {
+    let (width, height) = (image.width().min(frame.width), image.height().min(frame.height));
+    let (left, top) = ((image.width() - width) / 2, (image.height() - height) / 2);
+    fit(&image.crop(left, top, width, height), frame, ground(image))
+}
+
 /// The image in the middle of a frame of paper.
 fn fit(image: &Image, frame: Frame, paper: [u8; 3]) -> Image {
     let (width, height) = fitted(image, frame);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
+use model::ModelKind;
 use runtime::clock::SystemClock;
 use runtime::health::{Component, Health, Server};
 use runtime::telemetry::{Metrics, init_logs};
@@ -119,16 +120,19 @@ impl Stack {
             running.extend(preprocess(resolved, &crew)?);
         }
         if workers.trainer {
-            let settings = resolved.trainer(&resolved.store()?);
-            running.push(crew.start(
-                "trainer",
-                trainer::TrainerError::is_retryable,
-                move |component, shutdown| {
+            for settings in resolved.trainers(&resolved.store()?) {
+                let name = match settings.model {
+                    ModelKind::Transaction => "trainer",
+                    ModelKind::Image => "trainer-images",
+                    ModelKind::Fusion => "trainer-fusion",
+                };
+                let run = move |component: &Component, shutdown: &Shutdown| {
                     // Scores are awaited, models are not.
                     runtime::give_way();
                     trainer::run(&settings, shutdown, component, &SystemClock)
-                },
-            )?);
+                };
+                running.push(crew.start(name, trainer::TrainerError::is_retryable, run)?);
+            }
         }
         if workers.scorer {
             for settings in resolved.scorers(&resolved.store()?) {

@@ -1,11 +1,18 @@
 //! What has the right shape and still makes no sense.
 
 use features::{Place, Plan};
+use imaging::Frame;
+use model::vision::ImageTrainingSettings;
 use runtime::config::{Check, Problems};
 use schema::layout::AttributeKind;
 use schema::tokens::MIN_KEY_BYTES;
 
 use super::Config;
+
+/// Sides of prepared images: what a network reduces by sixteen has to have something left, and a row with its pixels has
+/// to fit into a record.
+const MIN_FRAME_SIDE: u32 = 16;
+const MAX_FRAME_SIDE: u32 = 1024;
 
 impl Check for Config {
     const SECRETS: &'static [&'static str] = &[
@@ -19,6 +26,7 @@ impl Check for Config {
         self.check_stages(problems);
         self.check_ingest(problems);
         self.check_features(problems);
+        self.check_frame(problems);
         self.check_trainer(problems);
         for (name, mapping) in &self.mappings {
             for (place, message) in mapping.problems() {
@@ -105,6 +113,18 @@ impl Config {
         }
     }
 
+    fn check_frame(&self, problems: &mut Problems) {
+        let Frame { height, width } = self.preprocess.images.frame;
+        let (least, most) = (MIN_FRAME_SIDE, MAX_FRAME_SIDE);
+        if ![height, width].iter().all(|side| (least..=most).contains(side)) {
+            problems.add_with_remedy(
+                "preprocess.images.frame",
+                format!("a side is not between {least} and {most}"),
+                "networks were trained on sides of 224; more costs time in its square",
+            );
+        }
+    }
+
     fn check_features(&self, problems: &mut Problems) {
         let plans = Plan::compile_stages(
             &self.features,
@@ -130,6 +150,20 @@ impl Config {
         share("validation_share", self.trainer.validation_share, problems);
         if let Err(error) = self.trainer.network.validate() {
             problems.add("trainer.network", error.to_string());
+        }
+        let images = &self.trainer.images;
+        share("images.validation_share", images.validation_share, problems);
+        if let Err(error) = images.thresholds.validate() {
+            problems.add("trainer.images.thresholds", error.to_string());
+        }
+        if let Some(Err(error)) = images.training.as_ref().map(ImageTrainingSettings::validate) {
+            problems.add("trainer.images.training", error.to_string());
+        }
+        if !(0.0..=1.0).contains(&images.augmentation.probability) {
+            problems.add(
+                "trainer.images.augmentation.probability",
+                "is not between 0 and 1",
+            );
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use features::Plan;
 use lake::{Images, Store};
+use model::ModelKind;
 use registry::Registry;
 use schema::json::Decoder;
 use schema::tokens::Tokeniser;
@@ -223,10 +224,21 @@ impl Resolved {
         }
     }
 
-    /// What the trainer needs.
-    pub(crate) fn trainer(&self, store: &Store) -> trainer::Settings {
+    /// What the trainer of each kind of model needs.
+    pub(crate) fn trainers(&self, store: &Store) -> Vec<trainer::Settings> {
+        let models = if self.layout.images {
+            &[ModelKind::Transaction, ModelKind::Image][..]
+        } else {
+            &[ModelKind::Transaction]
+        };
+        models.iter().map(|model| self.trainer(store, *model)).collect()
+    }
+
+    /// What the trainer of one kind of model needs.
+    pub(crate) fn trainer(&self, store: &Store, model: ModelKind) -> trainer::Settings {
         trainer::Settings {
             section: self.config.trainer.clone(),
+            model,
             kafka: self.kafka.clone(),
             store: store.clone(),
             registry: Registry::open(store.clone()),
@@ -234,6 +246,7 @@ impl Resolved {
             layout: Arc::clone(&self.layout),
             features: self.features(),
             with_sequence: self.with_sequence(),
+            frame: self.config.preprocess.images.frame,
             partitions: self.config.topics.partitions,
         }
     }

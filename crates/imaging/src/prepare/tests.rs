@@ -133,6 +133,20 @@ fn an_image_that_fits_keeps_its_pixels() {
     assert_eq!(framed.crop(5, 2, 30, 20), crop);
 }
 
+#[test]
+fn the_middle_is_cut_out_and_filled_up() {
+    let image = speckled(&Image::filled(30, 20, [200; 3]), 20);
+    let middle = centre(
+        &image,
+        Frame {
+            height: 30,
+            width: 20,
+        },
+    );
+    assert_eq!(middle.crop(0, 5, 20, 20), image.crop(5, 0, 20, 20));
+    assert_eq!(middle.crop(0, 0, 20, 5), Image::filled(20, 5, [200; 3]));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 

@@ -1,0 +1,10 @@
+//! Models of images: point-in-time set → augmentation → network → gate → registry → announcement.
+
+mod augmentation;
+mod config;
+mod dataset;
+mod job;
+
+pub use config::{ImageNetworkKind, ImagesSection};
+pub(crate) use dataset::images_table;
+pub use job::train_images_as_of;
