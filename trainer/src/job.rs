@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use model::dataset::TimeSplit;
 use model::metrics::{Measures, average_precision};
 use model::{Bundle, Provenance, Scorer, TrainingRequest, train};
-use registry::{Announcement, CHALLENGER, CHAMPION};
+use registry::{ALIASES, Announcement, CHALLENGER, CHAMPION};
 use runtime::clock::Clock;
 use schema::time;
 use serde::Serialize;
@@ -267,7 +267,7 @@ fn decide(settings: &Settings, report: &Report, now_us: i64) -> Result<(), Train
 /// Tells the topic once more what the audit trail says: a trainer that was killed between the two has not.
 pub(crate) fn tell_again(settings: &Settings) -> Result<(), TrainerError> {
     let mut current = Vec::new();
-    for alias in [CHAMPION, CHALLENGER] {
+    for (alias, _) in ALIASES {
         current.extend(settings.registry.current(alias)?);
     }
     if current.is_empty() {
