@@ -3,136 +3,27 @@
 //! A bundle is two files, `manifest.json` and `weights.safetensors`. The manifest holds the hash of the weights and
 //! has one way to be written, so its own hash names the whole: that is the bundle's version.
 
+mod any;
 mod manifest;
+mod package;
+mod records;
 
-use sha2::{Digest, Sha256};
+pub use any::AnyManifest;
+pub use manifest::Manifest;
+pub use package::{FORMAT, MANIFEST_FILE, ModelKind, Package, PackageManifest, WEIGHTS_FILE};
+pub(crate) use package::{parse_as, sha256};
+pub use records::{BaselineValue, Lineage, Measured, SchemaRecord};
+pub(crate) use records::{fits_together, in_order};
 
-pub(crate) use manifest::weights_hash;
-pub use manifest::{BaselineValue, FORMAT, Lineage, Manifest, Measured, SchemaRecord};
-
-use crate::inference::Weights;
-use crate::vision::ImageModel;
-use crate::{Error, Result};
-
-/// The name of the manifest's file.
-pub const MANIFEST_FILE: &str = "manifest.json";
-/// The name of the weights' file.
-pub const WEIGHTS_FILE: &str = "weights.safetensors";
-
-/// A model, immutable and named by its content.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Bundle {
-    /// Everything but the weights.
-    pub manifest: Manifest,
-    /// The weights, a safetensors file.
-    pub weights: Vec<u8>,
-}
-
-impl Bundle {
-    /// The SHA-256 of the manifest in its canonical form, in hexadecimal. The manifest holds the hash of the weights,
-    /// so two bundles have one version only if they are the same.
-    #[must_use]
-    pub fn version(&self) -> String {
-        sha256(&self.manifest.canonical())
-    }
-
-    /// The files to store.
-    #[must_use]
-    pub fn encode(&self) -> Vec<(String, Vec<u8>)> {
-        vec![
-            (MANIFEST_FILE.to_owned(), self.manifest.canonical()),
-            (WEIGHTS_FILE.to_owned(), self.weights.clone()),
-        ]
-    }
-
-    /// Reads a bundle from its files; others are ignored.
-    ///
-    /// # Errors
-    /// If a file is absent, in another format or damaged, or a hash does not match.
-    pub fn decode(files: &[(String, Vec<u8>)]) -> Result<Self> {
-        let file = |name: &'static str| {
-            let found = files.iter().find(|(of_file, _)| of_file == name);
-            found.map(|(_, bytes)| bytes).ok_or(Error::MissingFile { name })
-        };
-        let manifest = Manifest::read(file(MANIFEST_FILE)?)?;
-        let weights = file(WEIGHTS_FILE)?.clone();
-        let found = sha256(&weights);
-        if found != manifest.weights_sha256 {
-            return Err(Error::Hash {
-                what: "weights",
-                found,
-                expected: manifest.weights_sha256,
-            });
-        }
-        Ok(Self { manifest, weights })
-    }
-
-    /// Reads a bundle that was announced under a version.
-    ///
-    /// # Errors
-    /// As [`Self::decode`], or if the bundle is another version.
-    pub fn decode_version(files: &[(String, Vec<u8>)], version: &str) -> Result<Self> {
-        let bundle = Self::decode(files)?;
-        let found = bundle.version();
-        if found == version {
-            Ok(bundle)
-        } else {
-            Err(Error::Hash {
-                what: "bundle",
-                found,
-                expected: version.to_owned(),
-            })
-        }
-    }
-}
-
-/// An image network's tensors carry this before their names, to lie in one file with the others.
-const IMAGE_PREFIX: &str = "image.";
-
-impl Bundle {
-    /// The same model with an image network beside it, in place of any it had.
-    ///
-    /// # Errors
-    /// If the weights are not a safetensors file.
-    pub fn with_image(mut self, image: &ImageModel) -> Result<Self> {
-        let mut tensors = Weights::from_safetensors(&self.weights)?.into_tensors();
-        tensors.retain(|name, _| !name.starts_with(IMAGE_PREFIX));
-        let of_image = image.weights.clone().into_tensors().into_iter();
-        tensors.extend(of_image.map(|(name, tensor)| (format!("{IMAGE_PREFIX}{name}"), tensor)));
-        self.weights = Weights::new(tensors).to_safetensors()?;
-        self.manifest.weights_sha256 = weights_hash(&self.weights);
-        self.manifest.image = Some(image.record.clone());
-        Ok(self)
-    }
-
-    /// The image network beside the model, where there is one.
-    ///
-    /// # Errors
-    /// If its tensors are absent or do not fit its description.
-    pub fn image(&self) -> Result<Option<ImageModel>> {
-        let Some(record) = &self.manifest.image else {
-            return Ok(None);
-        };
-        let tensors = Weights::from_safetensors(&self.weights)?
-            .into_tensors()
-            .into_iter();
-        let of_image =
-            tensors.filter_map(|(name, tensor)| Some((name.strip_prefix(IMAGE_PREFIX)?.to_owned(), tensor)));
-        ImageModel::new(record.clone(), Weights::new(of_image.collect())).map(Some)
-    }
-}
-
-/// SHA-256 in hexadecimal.
-#[must_use]
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
-}
+/// A model of transactions.
+pub type Bundle = Package<Manifest>;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::training::fixture::bundle;
+    use crate::{Error, ImageBundle};
 
     #[test]
     fn a_bundle_survives_its_files_and_keeps_its_version() {
@@ -161,23 +52,53 @@ mod tests {
         ));
     }
 
+    /// Versions are hashes of these bytes: a field more, and every stored bundle would have another one.
     #[test]
-    fn an_image_network_lies_beside_the_model_and_changes_nothing_of_it() {
-        let (alone, image) = (bundle(), crate::vision::fixture::model());
-        assert!(
-            !String::from_utf8(alone.manifest.canonical())
-                .unwrap()
-                .contains("\"image\"")
+    fn the_manifest_of_a_transactions_model_has_the_fields_it_always_had() {
+        let text = String::from_utf8(bundle().manifest.canonical()).unwrap();
+        let fields = [
+            "format",
+            "network",
+            "feature_schema",
+            "preprocessing",
+            "calibration",
+            "thresholds",
+            "baseline",
+            "metrics",
+            "lineage",
+            "weights_sha256",
+        ];
+        let places: Vec<_> = fields
+            .iter()
+            .map(|field| text.find(&format!("\"{field}\":")).unwrap())
+            .collect();
+        assert!(places.is_sorted(), "{text}");
+        let all: serde_json::Map<_, _> = serde_json::from_str(&text).unwrap();
+        assert_eq!(all.len(), fields.len());
+    }
+
+    #[test]
+    fn a_bundle_is_read_as_its_own_kind_or_as_any() {
+        let (bundle, image) = (bundle(), crate::image::fixture::bundle());
+        let refused = ImageBundle::decode(&bundle.encode()).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the bundle is a model of kind transaction where one of kind image is needed"
         );
-        assert_eq!(alone.image().unwrap(), None);
-        let both = alone.clone().with_image(&image).unwrap();
-        assert_ne!(both.version(), alone.version());
-        let read = Bundle::decode_version(&both.encode(), &both.version()).unwrap();
-        assert_eq!(read.image().unwrap(), Some(image.clone()));
-        assert_eq!(both.with_image(&image).unwrap(), read);
-        let rows = crate::training::fixture::rows(20, 3);
-        let scores = |bundle: &Bundle| crate::Scorer::new(bundle).unwrap().score(&rows).unwrap();
-        assert_eq!(scores(&read), scores(&alone));
+        assert!(matches!(
+            Bundle::decode(&image.encode()),
+            Err(Error::Kind {
+                found: ModelKind::Image,
+                expected: ModelKind::Transaction
+            })
+        ));
+        for (files, version, kind) in [
+            (bundle.encode(), bundle.version(), ModelKind::Transaction),
+            (image.encode(), image.version(), ModelKind::Image),
+        ] {
+            let read = Package::<AnyManifest>::decode_version(&files, &version).unwrap();
+            assert_eq!((read.manifest.kind(), read.encode()), (kind, files));
+        }
     }
 
     #[test]

@@ -6,13 +6,14 @@ mod platt;
 use serde::{Deserialize, Serialize};
 
 pub use isotonic::Isotonic;
+pub(crate) use platt::MIN_SLOPE;
 pub use platt::Platt;
 
 use crate::dataset::is_positive;
 use crate::scalar::{cross_entropy, sigmoid};
 
 /// The folds by whose left-out rows the calibrations are compared.
-const FOLDS: usize = 5;
+pub(crate) const FOLDS: usize = 5;
 
 /// A fitted calibration: strictly rising with the logit, strictly between 0 and 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,7 +53,7 @@ impl Calibration {
     }
 
     /// The logit of the calibrated probability, within ±30 so that the probability stays off 0 and 1.
-    fn calibrated_logit(&self, logit: f64) -> f64 {
+    pub(crate) fn calibrated_logit(&self, logit: f64) -> f64 {
         let calibrated = match self {
             Self::Identity => logit,
             Self::Platt(platt) => platt.calibrate(logit),
@@ -74,27 +75,42 @@ impl Calibration {
     }
 }
 
-/// The cross-entropy summed over folds, each calibrated by a fit on the others. Folds take every fifth row of each
-/// class, so that all hold both.
+/// The mean cross-entropy of rows left out of the fit that calibrates them.
 fn left_out_loss(logits: &[f64], labels: &[f32], fit: fn(&[f64], &[f32]) -> Calibration) -> f64 {
-    let folds = stratified_folds(labels);
-    let part = |keep: &dyn Fn(usize) -> bool| -> (Vec<f64>, Vec<f32>) {
-        (0..labels.len())
-            .filter(|&row| keep(folds[row]))
-            .map(|row| (logits[row], labels[row]))
-            .unzip()
+    let pick = |rows: &[usize]| -> (Vec<f64>, Vec<f32>) {
+        rows.iter().map(|&row| (logits[row], labels[row])).unzip()
     };
-    let mut loss = 0.0;
+    let calibrated = left_out(labels, |others, held| {
+        let (logits, labels) = pick(others);
+        let calibration = fit(&logits, &labels);
+        let held = pick(held).0.into_iter();
+        Some(held.map(|logit| calibration.calibrated_logit(logit)).collect())
+    });
+    calibrated.map_or(f64::INFINITY, |logits| mean_loss(&logits, labels))
+}
+
+/// The mean cross-entropy of logits.
+pub(crate) fn mean_loss(logits: &[f64], labels: &[f32]) -> f64 {
+    let each = logits.iter().zip(labels);
+    each.map(|(&x, &y)| cross_entropy(x, f64::from(y))).sum::<f64>() / labels.len() as f64
+}
+
+/// What a model says of each row that it was not fitted on: fold by fold, `logits` gets the rows of the other folds,
+/// fits, and gives the logits of the fold's own. `None` where a fold has none. Folds take every fifth row of each
+/// class, so that all hold both.
+pub(crate) fn left_out(
+    labels: &[f32],
+    logits: impl Fn(&[usize], &[usize]) -> Option<Vec<f64>>,
+) -> Option<Vec<f64>> {
+    let folds = stratified_folds(labels);
+    let mut all = vec![0.0; labels.len()];
     for fold in 0..FOLDS {
-        let (fit_logits, fit_labels) = part(&|of_row| of_row != fold);
-        let calibration = fit(&fit_logits, &fit_labels);
-        let (held_logits, held_labels) = part(&|of_row| of_row == fold);
-        let each = held_logits.iter().zip(&held_labels);
-        loss += each
-            .map(|(&x, &y)| cross_entropy(calibration.calibrated_logit(x), f64::from(y)))
-            .sum::<f64>();
+        let (held, others): (Vec<usize>, Vec<usize>) = (0..labels.len()).partition(|&row| folds[row] == fold);
+        for (&row, logit) in held.iter().zip(logits(&others, &held)?) {
+            all[row] = logit;
+        }
     }
-    loss
+    Some(all)
 }
 
 fn stratified_folds(labels: &[f32]) -> Vec<usize> {

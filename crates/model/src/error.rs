@@ -22,6 +22,12 @@ pub enum Error {
         /// The feature.
         name: String,
     },
+    /// A feature has the name of a contribution that is not a feature's.
+    #[error("a feature cannot be named {name}: a contribution of the model has that name")]
+    ReservedFeature {
+        /// The feature.
+        name: String,
+    },
     /// The rows have no column for features that are needed.
     #[error("the rows lack the features {}", names.join(", "))]
     MissingFeatures {
@@ -82,6 +88,14 @@ pub enum Error {
         found: u32,
         /// The format that is read.
         supported: u32,
+    },
+    /// The bundle holds a model of another kind.
+    #[error("the bundle is a model of kind {found} where one of kind {expected} is needed")]
+    Kind {
+        /// Its kind.
+        found: crate::ModelKind,
+        /// What is needed.
+        expected: crate::ModelKind,
     },
     /// Bytes do not have the hash that was recorded for them.
     #[error("the {what} has the hash {found} where {expected} is recorded")]

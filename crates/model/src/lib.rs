@@ -5,7 +5,8 @@
 //! rows is what the scorer serves. candle computes gradients and is named nowhere outside [`mlp`].
 //!
 //! The two entries are [`train`], which turns labelled rows into a bundle, and [`Scorer`], which turns a bundle and
-//! rows into scores. Networks over images, with kernels of their own, are in [`vision`].
+//! rows into scores; [`image`] has their like for images. Networks over images, with kernels of their own, are in
+//! [`vision`].
 
 mod batch;
 pub mod bundle;
@@ -13,7 +14,9 @@ pub mod calibration;
 pub mod dataset;
 mod error;
 pub mod explanation;
+pub mod image;
 pub mod inference;
+mod logistic;
 pub mod metrics;
 pub mod mlp;
 pub mod preprocessing;
@@ -24,8 +27,9 @@ pub mod scorer;
 pub mod training;
 pub mod vision;
 
-pub use bundle::{Bundle, Manifest};
+pub use bundle::{AnyManifest, Bundle, Manifest, ModelKind, Package, PackageManifest};
 pub use error::{Error, Result};
+pub use image::{ImageBundle, ImageManifest, ImageRiskScorer, ImageScored, train_image_bundle};
 pub use rows::{Column, Feature, FeatureKind, FeatureSchema, Rows};
 pub use scorer::{Scored, Scorer};
 pub use training::{Provenance, Trained, TrainingRequest, TrainingSettings, train};

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 pub use cards::{CardScore, card_precision};
 pub use probability::{brier, expected_calibration_error, log_loss};
 pub use ranking::{auc_roc, average_precision};
-pub use threshold::{Confusion, ThresholdRule, Thresholds, confusion, threshold};
+pub use threshold::{Confusion, ThresholdPolicy, ThresholdRule, Thresholds, confusion, threshold};
 
 /// Measures by name, as stored in a bundle and shown in reports.
 pub type Measures = BTreeMap<String, f64>;

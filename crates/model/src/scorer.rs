@@ -116,7 +116,8 @@ impl Scorer {
     }
 }
 
-fn finite(logits: impl IntoIterator<Item = f64>) -> Result<()> {
+/// Refuses logits that are not numbers.
+pub(crate) fn finite(logits: impl IntoIterator<Item = f64>) -> Result<()> {
     let broken = logits.into_iter().position(|logit| !logit.is_finite());
     broken.map_or(Ok(()), |row| {
         Err(Error::NotFinite {

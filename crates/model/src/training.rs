@@ -1,6 +1,6 @@
 //! From labelled rows to a bundle.
 
-mod baseline;
+pub(crate) mod baseline;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 pub use settings::TrainingSettings;
 pub(crate) use settings::first_failure;
 
-use crate::bundle::{Bundle, FORMAT, Lineage, Manifest, Measured, SchemaRecord, weights_hash};
+use crate::bundle::{Bundle, FORMAT, Lineage, Manifest, Measured, SchemaRecord, sha256};
 use crate::calibration::Calibration;
 use crate::dataset::{Table, TimeSplit};
 use crate::inference::{Ensemble, NetworkDescription, Tensor, Weights};
-use crate::metrics::{Measures, Thresholds, evaluate, threshold};
+use crate::metrics::{Measures, evaluate};
 use crate::mlp::{EpochReport, MemberRequest, Progress, merge_members, split_members, train_member};
 use crate::preprocessing::Preprocessing;
 use crate::{Error, FeatureSchema, Result, Rows};
@@ -26,6 +26,39 @@ pub struct Provenance {
     pub code_version: String,
     /// The time of training.
     pub created_at_us: i64,
+}
+
+impl Provenance {
+    /// Where a model of this data and code comes from.
+    pub(crate) fn lineage(
+        &self,
+        seed: u64,
+        parent_version: Option<String>,
+        (times_us, train): (&[i64], &[usize]),
+    ) -> Lineage {
+        let (training_from_us, training_to_us) = window(times_us, train);
+        Lineage {
+            table_versions: self.table_versions.clone(),
+            seed,
+            code_version: self.code_version.clone(),
+            parent_version,
+            training_from_us,
+            training_to_us,
+            created_at_us: self.created_at_us,
+        }
+    }
+}
+
+impl Measured {
+    /// Measures on some of the rows.
+    pub(crate) fn of(times_us: &[i64], part: &[usize], values: Measures) -> Self {
+        let (from_us, to_us) = window(times_us, part);
+        Self {
+            from_us,
+            to_us,
+            values,
+        }
+    }
 }
 
 /// Everything a training run depends on.
@@ -94,24 +127,27 @@ pub fn train(request: &TrainingRequest<'_>, progress: &mut Progress<'_>) -> Resu
         .iter()
         .map(|&logit| calibration.probability(logit))
         .collect();
-    let thresholds = choose_thresholds(request.settings, &probabilities, &validation.labels);
+    let thresholds = request
+        .settings
+        .thresholds()
+        .choose(&probabilities, &validation.labels);
     let measures = evaluate(&probabilities, &validation.labels, &thresholds);
     let weights = weights.to_safetensors()?;
+    let (times_us, parent) = (request.times_us, request.start.map(Bundle::version));
+    let baseline = baseline::typical_row(request.schema, request.rows, request.labels, &request.split.train)?;
     let manifest = Manifest {
         format: FORMAT,
         network,
-        feature_schema: SchemaRecord {
-            features: request.schema.clone(),
-            sha256: request.schema.hash(),
-        },
-        baseline: baseline::typical_row(request)?,
+        feature_schema: SchemaRecord::of(request.schema),
         preprocessing,
         calibration,
         thresholds,
-        metrics: measured(request, measures.clone()),
-        lineage: lineage(request),
-        image: None,
-        weights_sha256: weights_hash(&weights),
+        baseline,
+        metrics: Measured::of(times_us, &request.split.validation, measures.clone()),
+        lineage: request
+            .provenance
+            .lineage(request.seed, parent, (times_us, &request.split.train)),
+        weights_sha256: sha256(&weights),
     };
     Ok(Trained {
         bundle: Bundle { manifest, weights },
@@ -124,13 +160,20 @@ fn check(request: &TrainingRequest<'_>) -> Result<()> {
     request.settings.validate()?;
     let expected = request.rows.len();
     let weights = request.weights.map_or(expected, <[f32]>::len);
-    let lengths = [
-        ("labels", request.labels.len()),
-        ("times", request.times_us.len()),
-        ("weights", weights),
-    ];
-    match lengths.into_iter().find(|&(_, found)| found != expected) {
-        Some((name, found)) => Err(Error::Length {
+    check_lengths(
+        expected,
+        &[
+            ("labels", request.labels.len()),
+            ("times", request.times_us.len()),
+            ("weights", weights),
+        ],
+    )
+}
+
+/// Whether each list has one entry a row.
+pub(crate) fn check_lengths(expected: usize, lengths: &[(&str, usize)]) -> Result<()> {
+    match lengths.iter().find(|&&(_, found)| found != expected) {
+        Some(&(name, found)) => Err(Error::Length {
             name: name.to_owned(),
             found,
             expected,
@@ -212,34 +255,6 @@ fn starting_weights(
         Weights::from_safetensors(&start.weights)?,
         network.members,
     ))
-}
-
-fn choose_thresholds(settings: &TrainingSettings, probabilities: &[f64], labels: &[f32]) -> Thresholds {
-    let decline = threshold(settings.decline, probabilities, labels);
-    let review = threshold(settings.review, probabilities, labels).min(decline);
-    Thresholds { review, decline }
-}
-
-fn measured(request: &TrainingRequest<'_>, values: Measures) -> Measured {
-    let (from_us, to_us) = window(request.times_us, &request.split.validation);
-    Measured {
-        from_us,
-        to_us,
-        values,
-    }
-}
-
-fn lineage(request: &TrainingRequest<'_>) -> Lineage {
-    let (training_from_us, training_to_us) = window(request.times_us, &request.split.train);
-    Lineage {
-        table_versions: request.provenance.table_versions.clone(),
-        seed: request.seed,
-        code_version: request.provenance.code_version.clone(),
-        parent_version: request.start.map(Bundle::version),
-        training_from_us,
-        training_to_us,
-        created_at_us: request.provenance.created_at_us,
-    }
 }
 
 /// The times of the first and the last of some rows.

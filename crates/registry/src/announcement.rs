@@ -1,19 +1,58 @@
 //! Which version an alias stands for, and the trail of who said so.
 
+use model::{ModelKind, PackageManifest};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{RegistryError, Result};
 use crate::{FOLDER, Registry, Version};
 
-/// The alias of the model whose scores go out.
+/// The alias of the model of transactions whose scores go out.
 pub const CHAMPION: &str = "champion";
-/// The alias of the model that scores beside it.
+/// The alias of the model of transactions that scores beside it.
 pub const CHALLENGER: &str = "challenger";
+/// The alias of the model of images whose scores go out.
+pub const IMAGE_CHAMPION: &str = "image-champion";
+/// The alias of the model of images that scores beside it.
+pub const IMAGE_CHALLENGER: &str = "image-challenger";
+/// The alias of the fusion model whose scores go out.
+pub const FUSION_CHAMPION: &str = "fusion-champion";
+/// The alias of the fusion model that scores beside it.
+pub const FUSION_CHALLENGER: &str = "fusion-challenger";
+
+/// Every alias, with the kind of model that it can stand for.
+pub const ALIASES: [(&str, ModelKind); 6] = [
+    (CHAMPION, ModelKind::Transaction),
+    (CHALLENGER, ModelKind::Transaction),
+    (IMAGE_CHAMPION, ModelKind::Image),
+    (IMAGE_CHALLENGER, ModelKind::Image),
+    (FUSION_CHAMPION, ModelKind::Fusion),
+    (FUSION_CHALLENGER, ModelKind::Fusion),
+];
+
+/// The alias of the model of a kind whose scores go out.
+#[must_use]
+pub const fn champion(kind: ModelKind) -> &'static str {
+    match kind {
+        ModelKind::Transaction => CHAMPION,
+        ModelKind::Image => IMAGE_CHAMPION,
+        ModelKind::Fusion => FUSION_CHAMPION,
+    }
+}
+
+/// The alias of the model of a kind that scores beside the champion.
+#[must_use]
+pub const fn challenger(kind: ModelKind) -> &'static str {
+    match kind {
+        ModelKind::Transaction => CHALLENGER,
+        ModelKind::Image => IMAGE_CHALLENGER,
+        ModelKind::Fusion => FUSION_CHALLENGER,
+    }
+}
 
 /// An alias gets a version. Its JSON is the value of a record on the models' topic, whose key is the alias.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
-    /// [`CHAMPION`] or [`CHALLENGER`].
+    /// One of [`ALIASES`].
     pub alias: String,
     /// The version it stands for from now on.
     pub version: Version,
@@ -24,6 +63,9 @@ pub struct Announcement {
     /// Why.
     pub why: String,
 }
+
+/// Characters of a time in the name of an audit object.
+const TIME_DIGITS: usize = 20;
 
 /// What the name of an audit object says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +81,8 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::UnknownAlias`], [`RegistryError::UnknownVersion`] for a model that is not published,
-    /// [`RegistryError::NotLater`] if the alias has a later announcement, and what the store says.
+    /// [`RegistryError::OtherKind`] for one of another kind than the alias stands for, [`RegistryError::NotLater`] if
+    /// the alias has a later announcement, and what the store says.
     pub fn announce(&self, announcement: &Announcement) -> Result<()> {
         let Announcement {
             alias,
@@ -47,12 +90,16 @@ impl Registry {
             at_us,
             ..
         } = announcement;
-        if ![CHAMPION, CHALLENGER].contains(&alias.as_str()) {
+        let Some((_, expected)) = ALIASES.into_iter().find(|(known, _)| known == alias) else {
             return Err(RegistryError::UnknownAlias { alias: alias.clone() });
-        }
-        if !self.contains(version)? {
-            return Err(RegistryError::UnknownVersion {
+        };
+        let found = self.manifest(version)?.kind();
+        if found != expected {
+            return Err(RegistryError::OtherKind {
+                alias: alias.clone(),
                 version: version.clone(),
+                found,
+                expected,
             });
         }
         let current = self.current(alias)?;
@@ -63,7 +110,7 @@ impl Registry {
                 current_us: current.at_us,
             });
         }
-        let path = format!("{FOLDER}/audit/{at_us:020}-{alias}-{version}.json");
+        let path = format!("{FOLDER}/audit/{at_us:0TIME_DIGITS$}-{alias}-{version}.json");
         let json = serde_json::to_vec(announcement).map_err(|source| RegistryError::Announcement {
             path: path.clone(),
             source,
@@ -98,9 +145,11 @@ impl Registry {
 
     fn trail(&self) -> Result<Vec<Entry>> {
         let listed = self.store.list(&format!("{FOLDER}/audit"))?;
+        // The time has one width, and both it and an alias may hold a hyphen.
         let parse = |path: String| {
-            let mut parts = path.rsplit('/').next()?.rsplitn(3, '-').skip(1);
-            let (alias, at_us) = (parts.next()?.to_owned(), parts.next()?.parse().ok()?);
+            let (named, _) = path.rsplit('/').next()?.rsplit_once('-')?;
+            let (at_us, alias) = named.split_at_checked(TIME_DIGITS)?;
+            let (at_us, alias) = (at_us.parse().ok()?, alias.strip_prefix('-')?.to_owned());
             Some(Entry { at_us, alias, path })
         };
         let mut entries: Vec<_> = listed
@@ -124,7 +173,7 @@ impl Registry {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::fixture::{bundle, registry};
+    use crate::fixture::{bundle, image_bundle, registry};
 
     fn announcement(alias: &str, version: &str, at_us: i64) -> Announcement {
         Announcement {
@@ -191,6 +240,47 @@ mod tests {
         let alias = refused(&announcement("best", &version, 11));
         assert!(matches!(alias, RegistryError::UnknownAlias { .. }), "{alias:?}");
         assert_eq!(registry.audit().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn each_kind_of_model_has_its_own_aliases() {
+        let (_folder, _, registry) = registry();
+        let transaction = registry.publish(&bundle(1)).unwrap();
+        let image = registry.publish(&image_bundle(1)).unwrap();
+        for (alias, kind) in ALIASES {
+            let version = if kind == ModelKind::Image {
+                &image
+            } else {
+                &transaction
+            };
+            let other = if kind == ModelKind::Image {
+                &transaction
+            } else {
+                &image
+            };
+            let refused = registry.announce(&announcement(alias, other, 10)).unwrap_err();
+            assert!(
+                matches!(&refused, RegistryError::OtherKind { expected, .. } if *expected == kind),
+                "{alias}: {refused:?}"
+            );
+            if kind == ModelKind::Fusion {
+                continue;
+            }
+            registry.announce(&announcement(alias, version, -10)).unwrap();
+            registry.announce(&announcement(alias, version, 20)).unwrap();
+            assert_eq!(registry.current(alias).unwrap().unwrap().at_us, 20);
+        }
+        assert_eq!(registry.audit().unwrap().len(), 8);
+        let refused = registry.announce(&announcement(IMAGE_CHAMPION, &transaction, 30));
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            format!(
+                "image-champion stands for models of kind image, {transaction} is one of kind transaction"
+            )
+        );
+        for kind in ModelKind::ALL {
+            assert!(ALIASES.contains(&(champion(kind), kind)) && ALIASES.contains(&(challenger(kind), kind)));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::bundle::{MANIFEST_FILE, WEIGHTS_FILE};
-use model::{Bundle, Manifest};
+use model::{AnyManifest, ModelKind, Package, PackageManifest};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{RegistryError, Result};
@@ -17,6 +17,8 @@ pub type Version = String;
 pub struct ModelSummary {
     /// Its version.
     pub version: Version,
+    /// What it is a model of.
+    pub kind: ModelKind,
     /// When it was made, in microseconds since the Unix epoch.
     pub created_at_us: i64,
     /// What it reached, by the measure's name.
@@ -38,7 +40,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::Occupied`] if other content lies under that version, and what the store says.
-    pub fn publish(&self, bundle: &Bundle) -> Result<Version> {
+    pub fn publish<M: PackageManifest>(&self, bundle: &Package<M>) -> Result<Version> {
         let version = bundle.version();
         // The manifest goes last: a version that has it is complete.
         let (manifest, files): (Vec<_>, Vec<_>) = bundle
@@ -48,31 +50,33 @@ impl Registry {
         for (name, bytes) in files.into_iter().chain(manifest) {
             self.put_once(&path(&version, &name), bytes)?;
         }
-        tracing::info!(version, "model published");
+        tracing::info!(version, kind = %bundle.manifest.kind(), "model published");
         Ok(version)
     }
 
-    /// Reads a version and checks it against its hashes.
+    /// Reads a version and checks it against its hashes: as a bundle of one kind, or as `Package<AnyManifest>`.
     ///
     /// # Errors
     /// [`RegistryError::UnknownVersion`], also for one that is not complete; [`RegistryError::Bundle`] for one that is
-    /// damaged, or written in a format that is not known here; and what the store says.
-    pub fn load(&self, version: &str) -> Result<Bundle> {
-        if !self.contains(version)? {
-            return Err(RegistryError::UnknownVersion {
-                version: version.to_owned(),
-            });
-        }
+    /// damaged, of another kind, or written in a format that is not known here; and what the store says.
+    pub fn load<M: PackageManifest>(&self, version: &str) -> Result<Package<M>> {
+        self.manifest_bytes(version)?;
         let mut files = Vec::new();
         for name in [MANIFEST_FILE, WEIGHTS_FILE] {
             if let Some(bytes) = self.store.get(&path(version, name))? {
                 files.push((name.to_owned(), bytes.to_vec()));
             }
         }
-        Bundle::decode_version(&files, version).map_err(|source| RegistryError::Bundle {
-            version: version.to_owned(),
-            source,
-        })
+        Package::decode_version(&files, version).map_err(not_its_bundle(version))
+    }
+
+    /// The manifest of a version, of whichever kind.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; the weights are not read.
+    pub fn manifest(&self, version: &str) -> Result<AnyManifest> {
+        let bytes = self.manifest_bytes(version)?;
+        AnyManifest::read(&bytes).map_err(not_its_bundle(version))
     }
 
     /// All complete versions, oldest first.
@@ -89,8 +93,9 @@ impl Registry {
             else {
                 continue;
             };
-            match self.summary(version, &object.path)? {
-                Ok(summary) => models.push(summary),
+            match self.manifest(version) {
+                Ok(manifest) => models.push(summarise(version, &manifest)),
+                Err(error @ RegistryError::Store(_)) => return Err(error),
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(version, error, "model left out of the list");
@@ -101,11 +106,19 @@ impl Registry {
         Ok(models)
     }
 
-    /// Whether a version is there and complete.
-    pub(crate) fn contains(&self, version: &str) -> Result<bool> {
+    /// The manifest's file of a version that is there and complete.
+    fn manifest_bytes(&self, version: &str) -> Result<Vec<u8>> {
         // What is no hash must not become a path.
         let is_hash = !version.is_empty() && version.bytes().all(|b| b.is_ascii_hexdigit());
-        Ok(is_hash && self.store.get(&path(version, MANIFEST_FILE))?.is_some())
+        let bytes = if is_hash {
+            self.store.get(&path(version, MANIFEST_FILE))?
+        } else {
+            None
+        };
+        let unknown = || RegistryError::UnknownVersion {
+            version: version.to_owned(),
+        };
+        bytes.map(|bytes| bytes.to_vec()).ok_or_else(unknown)
     }
 
     /// Writes an object that never changes.
@@ -120,28 +133,25 @@ impl Registry {
             }),
         }
     }
-
-    /// The summary of a manifest, or what is wrong with it.
-    fn summary(&self, version: &str, path: &str) -> Result<model::Result<ModelSummary>> {
-        let Some(bytes) = self.store.get(path)? else {
-            return Err(RegistryError::UnknownVersion {
-                version: version.to_owned(),
-            });
-        };
-        Ok(Manifest::read(&bytes).map(|manifest| summarise(version, manifest)))
-    }
 }
 
-fn summarise(version: &str, manifest: Manifest) -> ModelSummary {
+fn not_its_bundle(version: &str) -> impl FnOnce(model::Error) -> RegistryError {
+    let version = version.to_owned();
+    |source| RegistryError::Bundle { version, source }
+}
+
+fn summarise(version: &str, manifest: &AnyManifest) -> ModelSummary {
+    let (lineage, measured) = (manifest.lineage(), manifest.metrics());
     ModelSummary {
         version: version.to_owned(),
-        created_at_us: manifest.lineage.created_at_us,
-        metrics: manifest.metrics.values,
-        measured_from_us: manifest.metrics.from_us,
-        measured_to_us: manifest.metrics.to_us,
-        parent: manifest.lineage.parent_version,
-        training_from_us: manifest.lineage.training_from_us,
-        training_to_us: manifest.lineage.training_to_us,
+        kind: manifest.kind(),
+        created_at_us: lineage.created_at_us,
+        metrics: measured.values.clone(),
+        measured_from_us: measured.from_us,
+        measured_to_us: measured.to_us,
+        parent: lineage.parent_version.clone(),
+        training_from_us: lineage.training_from_us,
+        training_to_us: lineage.training_to_us,
     }
 }
 
@@ -153,7 +163,8 @@ fn path(version: &str, file: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::fixture::{bundle, registry};
+    use crate::fixture::{bundle, image_bundle, registry};
+    use model::{Bundle, ImageBundle};
 
     #[test]
     fn what_is_published_is_loaded_and_publishing_again_is_no_matter() {
@@ -197,13 +208,33 @@ mod tests {
     }
 
     #[test]
+    fn models_of_all_kinds_lie_side_by_side_and_are_loaded_as_what_they_are() {
+        let (_folder, _, registry) = registry();
+        let transaction = registry.publish(&bundle(1)).unwrap();
+        let image = registry.publish(&image_bundle(2)).unwrap();
+        let listed = registry.list().unwrap();
+        let kinds: Vec<_> = listed.iter().map(|model| (&model.version, model.kind)).collect();
+        assert_eq!(
+            kinds,
+            [(&transaction, ModelKind::Transaction), (&image, ModelKind::Image)]
+        );
+        let loaded: ImageBundle = registry.load(&image).unwrap();
+        assert_eq!(loaded, image_bundle(2));
+        let any: Package<AnyManifest> = registry.load(&image).unwrap();
+        assert_eq!(any.encode(), loaded.encode());
+        assert_eq!(registry.manifest(&image).unwrap(), any.manifest);
+        let other: Result<Bundle> = registry.load(&image);
+        assert!(matches!(other, Err(RegistryError::Bundle { .. })));
+    }
+
+    #[test]
     fn a_version_without_its_manifest_is_not_there_yet() {
         let (_folder, store, registry) = registry();
         let version = registry.publish(&bundle(7)).unwrap();
         store.delete(&path(&version, MANIFEST_FILE)).unwrap();
         assert_eq!(registry.list().unwrap(), []);
         assert!(matches!(
-            registry.load(&version),
+            registry.load::<AnyManifest>(&version),
             Err(RegistryError::UnknownVersion { .. })
         ));
         registry.publish(&bundle(7)).unwrap();
@@ -219,7 +250,7 @@ mod tests {
         *damaged.last_mut().unwrap() ^= 1;
         store.put(&weights, damaged).unwrap();
         assert!(matches!(
-            registry.load(&version),
+            registry.load::<AnyManifest>(&version),
             Err(RegistryError::Bundle { .. })
         ));
         assert!(matches!(
@@ -228,7 +259,7 @@ mod tests {
         ));
         store.delete(&weights).unwrap();
         assert!(matches!(
-            registry.load(&version),
+            registry.load::<AnyManifest>(&version),
             Err(RegistryError::Bundle { .. })
         ));
         store
@@ -246,15 +277,18 @@ mod tests {
         );
         let foreign = store.get(&path(&other, MANIFEST_FILE)).unwrap().unwrap();
         store.put(&path(&one, MANIFEST_FILE), foreign).unwrap();
-        assert!(matches!(registry.load(&one), Err(RegistryError::Bundle { .. })));
-        assert!(registry.load(&other).is_ok());
+        assert!(matches!(
+            registry.load::<AnyManifest>(&one),
+            Err(RegistryError::Bundle { .. })
+        ));
+        assert!(registry.load::<AnyManifest>(&other).is_ok());
     }
 
     #[test]
     fn what_is_no_hash_is_no_version() {
         let (_folder, _, registry) = registry();
         for version in ["", "../x", "audit", "0123"] {
-            let error = registry.load(version).unwrap_err();
+            let error = registry.load::<AnyManifest>(version).unwrap_err();
             assert!(
                 matches!(error, RegistryError::UnknownVersion { .. }),
                 "{version}: {error:?}"

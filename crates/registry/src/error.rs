@@ -1,6 +1,7 @@
 //! What can go wrong in the registry.
 
 use lake::LakeError;
+use model::ModelKind;
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, RegistryError>;
@@ -33,10 +34,25 @@ pub enum RegistryError {
         path: String,
     },
     /// There is no such alias.
-    #[error("{alias:?} is no alias of a model; there are champion and challenger")]
+    #[error(
+        "{alias:?} is no alias of a model; there are {}",
+        crate::ALIASES.map(|(alias, _)| alias).join(", ")
+    )]
     UnknownAlias {
         /// The alias given.
         alias: String,
+    },
+    /// A model is of another kind than an alias stands for.
+    #[error("{alias} stands for models of kind {expected}, {version} is one of kind {found}")]
+    OtherKind {
+        /// The alias.
+        alias: String,
+        /// The model.
+        version: String,
+        /// The model's kind.
+        found: ModelKind,
+        /// The alias's kind.
+        expected: ModelKind,
     },
     /// An announcement is not later than the one in force.
     #[error("the {alias} announced for {at_us} would be older than the one of {current_us}")]

@@ -7,7 +7,15 @@ use std::sync::OnceLock;
 
 use lake::Store;
 use model::dataset::TimeSplit;
-use model::{Bundle, Column, FeatureSchema, Provenance, Rows, TrainingRequest, TrainingSettings, train};
+use model::image::{ImageBundleRequest, ImageBundleStart};
+use model::metrics::ThresholdPolicy;
+use model::vision::{
+    ConvBlock, ImageNetwork, ImageShape, ImageTrainingSettings, Images, SmallCnn, Treatment,
+};
+use model::{
+    Bundle, Column, FeatureSchema, ImageBundle, Provenance, Rows, TrainingRequest, TrainingSettings, train,
+    train_image_bundle,
+};
 
 use crate::Registry;
 
@@ -57,4 +65,54 @@ fn trained() -> Bundle {
     train(&request, &mut |_| ControlFlow::Continue(()))
         .unwrap()
         .bundle
+}
+
+/// A small bundle of images, made at this time.
+pub(crate) fn image_bundle(created_at_us: i64) -> ImageBundle {
+    static BUNDLE: OnceLock<ImageBundle> = OnceLock::new();
+    let mut bundle = BUNDLE.get_or_init(trained_on_images).clone();
+    bundle.manifest.lineage.created_at_us = created_at_us;
+    bundle
+}
+
+/// Dark images are fraud.
+fn trained_on_images() -> ImageBundle {
+    let input = ImageShape {
+        height: 2,
+        width: 2,
+        channels: 3,
+    };
+    let shades = (0..40_u8).map(|at| if at % 2 == 0 { at } else { 200 + at });
+    let pixels = shades.flat_map(|shade| vec![shade; input.len()]).collect();
+    let labels: Vec<f32> = (0..40).map(|at| if at % 2 == 0 { 1.0 } else { 0.0 }).collect();
+    let times_us: Vec<i64> = (0..40).collect();
+    let blocks = vec![ConvBlock {
+        outputs: 2,
+        stride: 1,
+    }];
+    let treatment = Treatment::Scale {
+        mean: 127.0,
+        scale: 128.0,
+    };
+    let mut settings = ImageTrainingSettings::default();
+    settings.stages[0].max_epochs = 1;
+    let request = ImageBundleRequest {
+        network: &ImageNetwork::small(input, treatment, SmallCnn { blocks }),
+        start: ImageBundleStart::Random,
+        images: &Images::new(input, pixels).unwrap(),
+        labels: &labels,
+        schema: &FeatureSchema::of(&[], &[]).unwrap(),
+        features: &Rows::new(40),
+        times_us: &times_us,
+        split: &TimeSplit::last_share(&times_us, 0.5),
+        settings: &settings,
+        thresholds: ThresholdPolicy::default(),
+        seed: 1,
+        provenance: Provenance::default(),
+    };
+    train_image_bundle(&request, &mut |_, _, image| image.to_vec(), &mut |_| {
+        ControlFlow::Continue(())
+    })
+    .unwrap()
+    .bundle
 }

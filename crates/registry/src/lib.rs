@@ -1,4 +1,4 @@
-//! Bundles, which of them is in use, and who said so.
+//! Bundles of every kind of model, which of them is in use, and who said so.
 //!
 //! Everything lies in one [`Store`], below `models/`: a folder for each version, written once and never
 //! changed, and `models/audit/`, an object for each announcement.
@@ -9,7 +9,10 @@ mod error;
 
 use lake::Store;
 
-pub use announcement::{Announcement, CHALLENGER, CHAMPION};
+pub use announcement::{
+    ALIASES, Announcement, CHALLENGER, CHAMPION, FUSION_CHALLENGER, FUSION_CHAMPION, IMAGE_CHALLENGER,
+    IMAGE_CHAMPION, challenger, champion,
+};
 pub use bundles::{ModelSummary, Version};
 pub use error::{RegistryError, Result};
 

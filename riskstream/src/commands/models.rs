@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anyhow::Context;
 use clap::Subcommand;
+use model::{AnyManifest, Package};
 use registry::Registry;
 use schema::time;
 use serde_json::json;
@@ -84,7 +85,7 @@ fn show(registry: &Registry, version: &str, out: &mut impl Write) -> anyhow::Res
         );
         first
     };
-    let bundle = registry.load(&version)?;
+    let bundle: Package<AnyManifest> = registry.load(&version)?;
     writeln!(
         out,
         "{}",

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::scalar::sigmoid;
 
 /// The least slope: a calibration may flatten a network, not turn it around.
-const MIN_SLOPE: f64 = 1e-3;
+pub(crate) const MIN_SLOPE: f64 = 1e-3;
 
 /// `slope × logit + intercept` is the calibrated logit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

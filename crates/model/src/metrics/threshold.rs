@@ -36,6 +36,46 @@ impl ThresholdRule {
     }
 }
 
+/// How both thresholds are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ThresholdPolicy {
+    /// From which probability on a person looks. By default the share of rows that reviewers can look at, 1 %.
+    pub review: ThresholdRule,
+    /// From which probability on to decline. By default a precision of 90 %.
+    pub decline: ThresholdRule,
+}
+
+impl Default for ThresholdPolicy {
+    fn default() -> Self {
+        Self {
+            review: ThresholdRule::FlaggedShare(0.01),
+            decline: ThresholdRule::TargetPrecision(0.9),
+        }
+    }
+}
+
+impl ThresholdPolicy {
+    /// Refuses rules whose operands cannot work.
+    ///
+    /// # Errors
+    /// [`crate::Error::Setting`] names the first one.
+    pub fn validate(&self) -> crate::Result<()> {
+        crate::training::first_failure(&[
+            (self.review.is_valid(), "review", "within 0 and 1"),
+            (self.decline.is_valid(), "decline", "within 0 and 1"),
+        ])
+    }
+
+    /// The thresholds on these rows; review never begins above decline.
+    #[must_use]
+    pub fn choose(&self, probabilities: &[f64], labels: &[f32]) -> Thresholds {
+        let decline = threshold(self.decline, probabilities, labels);
+        let review = threshold(self.review, probabilities, labels).min(decline);
+        Thresholds { review, decline }
+    }
+}
+
 /// The threshold that a rule chooses: rows flag where their probability is at least as high. 1 where no threshold
 /// keeps the rule, so that nothing is flagged but certainty.
 #[must_use]

@@ -3,25 +3,25 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::TrainingRequest;
 use crate::bundle::BaselineValue;
 use crate::dataset::is_positive;
 use crate::scalar::sorted_quantile;
-use crate::{FeatureKind, Result};
+use crate::{FeatureKind, FeatureSchema, Result, Rows};
 
 /// The median number and the most frequent text of each feature among the training rows that are not fraud: what is
 /// usual. Infinite numbers count as missing, as they do in the preprocessing.
-pub(super) fn typical_row(request: &TrainingRequest<'_>) -> Result<Vec<BaselineValue>> {
-    let train = request.split.train.iter().copied();
-    let usual: Vec<usize> = train.filter(|&row| !is_positive(request.labels[row])).collect();
-    let values = request
-        .schema
-        .features()
-        .iter()
-        .map(|feature| match feature.kind {
-            FeatureKind::Numeric => Ok(median(request.rows.numeric(&feature.name)?, &usual)),
-            FeatureKind::Categorical => Ok(mode(request.rows.categorical(&feature.name)?, &usual)),
-        });
+pub(crate) fn typical_row(
+    schema: &FeatureSchema,
+    rows: &Rows,
+    labels: &[f32],
+    train: &[usize],
+) -> Result<Vec<BaselineValue>> {
+    let train = train.iter().copied();
+    let usual: Vec<usize> = train.filter(|&row| !is_positive(labels[row])).collect();
+    let values = schema.features().iter().map(|feature| match feature.kind {
+        FeatureKind::Numeric => Ok(median(rows.numeric(&feature.name)?, &usual)),
+        FeatureKind::Categorical => Ok(mode(rows.categorical(&feature.name)?, &usual)),
+    });
     values.collect()
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::ThresholdRule;
+use crate::metrics::{ThresholdPolicy, ThresholdRule};
 use crate::mlp::{ComputeDevice, NetworkSettings, OptimiserSettings};
 use crate::preprocessing::PreprocessingSettings;
 use crate::{Error, Result};
@@ -28,12 +28,13 @@ pub struct TrainingSettings {
 
 impl Default for TrainingSettings {
     fn default() -> Self {
+        let ThresholdPolicy { review, decline } = ThresholdPolicy::default();
         Self {
             preprocessing: PreprocessingSettings::default(),
             network: NetworkSettings::default(),
             optimiser: OptimiserSettings::default(),
-            review: ThresholdRule::FlaggedShare(0.01),
-            decline: ThresholdRule::TargetPrecision(0.9),
+            review,
+            decline,
             device: ComputeDevice::default(),
         }
     }
@@ -48,10 +49,16 @@ impl TrainingSettings {
         self.preprocessing.validate()?;
         self.network.validate()?;
         self.optimiser.validate()?;
-        first_failure(&[
-            (self.review.is_valid(), "review", "within 0 and 1"),
-            (self.decline.is_valid(), "decline", "within 0 and 1"),
-        ])
+        self.thresholds().validate()
+    }
+
+    /// How both thresholds are chosen.
+    #[must_use]
+    pub const fn thresholds(&self) -> ThresholdPolicy {
+        ThresholdPolicy {
+            review: self.review,
+            decline: self.decline,
+        }
     }
 }
 

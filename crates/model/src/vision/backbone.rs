@@ -4,6 +4,7 @@ use super::description::ImageNetwork;
 use super::images::Images;
 use super::network::{Folded, Network};
 use crate::Result;
+use crate::bundle::sha256;
 use crate::inference::Weights;
 
 /// Classes of the pretrained network.
@@ -17,6 +18,7 @@ const CLASSES: usize = 1_000;
 pub struct Backbone {
     description: ImageNetwork,
     weights: Weights,
+    sha256: String,
 }
 
 /// A [`Backbone`] prepared for images of one size.
@@ -34,7 +36,11 @@ impl Backbone {
         let weights = Weights::from_safetensors(bytes)?;
         let description = ImageNetwork::efficientnet_lite0(224, 224, CLASSES);
         Network::load(&description, &weights)?;
-        Ok(Self { description, weights })
+        Ok(Self {
+            description,
+            weights,
+            sha256: sha256(bytes),
+        })
     }
 
     /// The network for images of this size; it was trained on 224×224.
@@ -46,6 +52,12 @@ impl Backbone {
         Ok(BackboneScorer {
             network: Network::load(&description, &self.weights)?.fold(),
         })
+    }
+
+    /// The SHA-256 of the file it was read from, in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     /// The network as published.

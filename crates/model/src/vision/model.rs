@@ -143,7 +143,7 @@ impl ImageScorer {
                 expected: image + 1,
             });
         }
-        let numbers = images.numbers(&[image], network.treatment);
+        let numbers = images.numbers(&[image], network);
         let channels = numbers.channels;
         let middles: Vec<f32> = (0..channels)
             .map(|at| middle(&numbers.data, at, channels))

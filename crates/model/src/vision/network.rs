@@ -311,7 +311,7 @@ impl Folded {
     /// If the images have another shape than the network reads.
     pub(super) fn embeddings(&self, images: &Images) -> Result<Vec<f32>> {
         images.check_shape(&self.description.input)?;
-        let numbers = |image| images.numbers(&[image], self.description.treatment);
+        let numbers = |image| images.numbers(&[image], &self.description);
         Ok((0..images.len())
             .flat_map(|image| self.embedding(numbers(image)))
             .collect())

@@ -260,7 +260,7 @@ impl<'a> Run<'a> {
             });
         }
         let all: Vec<usize> = (0..batch.len()).collect();
-        Ok(images.numbers(&all, self.request.network.treatment))
+        Ok(images.numbers(&all, self.request.network))
     }
 
     /// One step on a batch; its summed loss.
