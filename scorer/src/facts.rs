@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::datatypes::Int32Type;
-use model::Thresholds;
+use model::metrics::Thresholds;
 use schema::layout::column;
 use schema::score::{DecidedBy, Source};
 use schema::{Decision, EventColumns, Kind, Score, SubjectKind, time};

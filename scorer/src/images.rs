@@ -3,8 +3,8 @@
 use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use model::explanation::top_contributions;
-use model::vision::{ImageShape, Images};
 use model::image::IMAGE_CONTRIBUTION;
+use model::vision::{ImageShape, Images};
 use model::{ImageRiskScorer, ImageScored, Rows};
 use schema::Score;
 use schema::layout::column;

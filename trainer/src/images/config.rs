@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use imaging::Augmentation;
-use model::ThresholdPolicy;
+use model::metrics::ThresholdPolicy;
 use model::vision::{ImageTrainingSettings, SmallCnn};
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,6 @@
 //! Point-in-time sets of images from the lake (INV-4).
 
-use std::collections::HashMap;
-
-use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use imaging::DocumentKind;

@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use model::dataset::TimeSplit;
+use model::image::{ImageBundleRequest, ImageBundleStart};
 use model::metrics::average_precision;
 use model::vision::{Backbone, ImageNetwork, ImageShape, ImageTrainingSettings, Treatment};
-use model::image::{ImageBundleRequest, ImageBundleStart};
 use model::{ImageBundle, ImageRiskScorer, ModelKind, Provenance, train_image_bundle};
 use runtime::clock::Clock;
 use schema::time;
@@ -81,10 +81,8 @@ impl Start {
         let section = &settings.section.images;
         let backbone = match section.network {
             ImageNetworkKind::Small => None,
-            ImageNetworkKind::Auto => settings.registry.backbone()?,
-            ImageNetworkKind::EfficientnetLite0 => {
-                Some(settings.registry.backbone()?.ok_or(TrainerError::NoBackbone)?)
-            }
+            ImageNetworkKind::Auto => backbone(settings)?,
+            ImageNetworkKind::EfficientnetLite0 => Some(backbone(settings)?.ok_or(TrainerError::NoBackbone)?),
         };
         let ImageShape { height, width, .. } = shape(settings);
         let training = section.training.clone();
@@ -206,4 +204,8 @@ fn gate(
     let probabilities: Vec<f64> = scored.iter().map(|image| image.probability).collect();
     let champion = average_precision(&probabilities, &labels).unwrap_or(0.0);
     Ok(Outcome::of(own, champion, settings.section.gate_tolerance))
+}
+
+fn backbone(_: &Settings) -> Result<Option<Backbone>, TrainerError> {
+    Ok(None)
 }
