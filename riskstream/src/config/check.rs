@@ -1,8 +1,10 @@
 //! What has the right shape and still makes no sense.
 
 use features::{Place, Plan};
+use imaging::DocumentKind;
 use runtime::config::{Check, Problems};
 use schema::layout::AttributeKind;
+use schema::mapping::TextSource;
 use schema::tokens::MIN_KEY_BYTES;
 
 use super::Config;
@@ -25,6 +27,7 @@ impl Check for Config {
                 problems.add(format!("mappings.{name}.{place}"), message);
             }
         }
+        self.check_image_mappings(problems);
     }
 }
 
@@ -100,6 +103,23 @@ impl Config {
                 problems.add(
                     format!("ingest.tokenise[{nth}]"),
                     format!("{entity:?} is no entity"),
+                );
+            }
+        }
+    }
+
+    fn check_image_mappings(&self, problems: &mut Problems) {
+        for (name, mapping) in &self.image_mappings {
+            for (place, message) in mapping.problems() {
+                problems.add(format!("image_mappings.{name}.{place}"), message);
+            }
+            let kinds = DocumentKind::ALL.map(DocumentKind::name);
+            if let TextSource::Constant(kind) = &mapping.kind
+                && !kinds.contains(&kind.as_str())
+            {
+                problems.add(
+                    format!("image_mappings.{name}.kind"),
+                    format!("{kind:?} is none of {}", kinds.join(", ")),
                 );
             }
         }
