@@ -8,7 +8,7 @@ use std::path::Path;
 
 use features::{FeatureSpec, SequenceSpec};
 use runtime::config::{Layers, Loaded, Override, Secret, load};
-use schema::{Layout, Mapping};
+use schema::{ImageMapping, Layout, Mapping};
 use serde::Deserialize;
 
 pub(crate) use resolve::Resolved;
@@ -45,6 +45,9 @@ pub(crate) struct Config {
     /// How flat records are read, by name.
     #[serde(default)]
     pub(crate) mappings: BTreeMap<String, Mapping>,
+    /// How tables of document images are read, by name.
+    #[serde(default)]
+    pub(crate) image_mappings: BTreeMap<String, ImageMapping>,
     /// Features, in the order of their columns.
     #[serde(default)]
     pub(crate) features: Vec<FeatureSpec>,

@@ -21,9 +21,6 @@ mod sink;
 pub(crate) use cells::{Row, Rows};
 pub(crate) use sink::Sink;
 
-/// Rows of a batch, where the file does not decide.
-const BATCH_ROWS: usize = 8_192;
-
 /// How a table is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -67,9 +64,13 @@ pub(crate) struct Table {
     files: Vec<PathBuf>,
     format: Format,
     schema: SchemaRef,
+    batch_rows: usize,
 }
 
 impl Table {
+    /// Rows of a batch, where neither the file nor [`Table::with_batch_rows`] decides.
+    pub(crate) const BATCH_ROWS: usize = 8_192;
+
     /// Opens a file, or a folder of files of one format with the same columns, in the order of their names. CSV
     /// and NDJSON are read through once to learn their columns: what a column holds is known from all its values.
     ///
@@ -95,6 +96,7 @@ impl Table {
             files,
             format,
             schema,
+            batch_rows: Self::BATCH_ROWS,
         })
     }
 
@@ -122,14 +124,49 @@ impl Table {
         self
     }
 
+    /// Reads so many rows at once, where rows are large.
+    #[must_use]
+    pub(crate) fn with_batch_rows(mut self, rows: usize) -> Self {
+        self.batch_rows = rows;
+        self
+    }
+
+    /// These rows alone, by their numbers from 0, rising: what lies between them is passed over.
+    ///
+    /// # Errors
+    /// If it is no Parquet table: others can be read from the start alone; or if it cannot be read.
+    pub(crate) fn pick(&self, rows: &[u64]) -> Result<Vec<RecordBatch>> {
+        ensure!(
+            self.format == Format::Parquet,
+            "only Parquet files can be read row by row"
+        );
+        columnar::pick(&self.files, &self.schema, rows)
+    }
+
+    /// How many of its rows take about so many bytes in memory, at least one.
+    ///
+    /// # Errors
+    /// If it is no Parquet table: others do not tell; or if it cannot be read.
+    pub(crate) fn rows_within(&self, bytes: u64) -> Result<usize> {
+        ensure!(
+            self.format == Format::Parquet,
+            "only Parquet files tell how large rows are"
+        );
+        let (rows, all) = columnar::extent(&self.files)?;
+        let within = bytes.saturating_mul(rows) / all.max(1);
+        Ok(usize::try_from(within)
+            .unwrap_or(usize::MAX)
+            .clamp(1, Self::BATCH_ROWS))
+    }
+
     /// Its rows, batch by batch.
     pub(crate) fn batches(&self) -> Batches {
-        let (format, schema) = (self.format, Arc::clone(&self.schema));
+        let (format, schema, rows) = (self.format, Arc::clone(&self.schema), self.batch_rows);
         let of_file = move |file: PathBuf| -> Batches {
             let opened = match format {
-                Format::Parquet => columnar::read(&file, &schema),
-                Format::Csv => delimited::read(&file, &schema),
-                Format::Ndjson => lines::read(&file, &schema),
+                Format::Parquet => columnar::read(&file, &schema, rows),
+                Format::Csv => delimited::read(&file, &schema, rows),
+                Format::Ndjson => lines::read(&file, &schema, rows),
             };
             opened.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
         };

@@ -36,6 +36,42 @@ fn all_problems_come_at_once_with_their_places() {
 }
 
 #[test]
+fn mappings_of_images_are_checked_with_their_places() {
+    let senseless = "[image_mappings.mine]\nimage_id = { constant = \"i\" }\nkind = { constant = \"selfie\" }\n\
+        content = { file = \"path\" }\nlabel = { column = \"fraud\" }\nevent_time = { column = \"t\" }\n";
+    let shapeless = "[image_mappings.mine]\nimage_id = { row = \"i-\" }\nkind = { constant = \"other\" }\n\
+        content = { fill = \"path\" }\nevent_time = { column = \"t\", start = \"2025-01-01\" }\n";
+    for (text, problems) in [
+        (
+            senseless,
+            [
+                "2 image_mappings.mine.image_id",
+                "3 image_mappings.mine.kind",
+                "5 image_mappings.mine.label",
+            ],
+        ),
+        (
+            shapeless,
+            [
+                "4 image_mappings.mine.content",
+                "5 image_mappings.mine.event_time: name either",
+                "2 problems",
+            ],
+        ),
+    ] {
+        let output = with_file(text, &["config", "check"]);
+        assert!(!output.success);
+        for problem in problems {
+            assert!(
+                output.stderr.contains(problem),
+                "{problem} is not in {}",
+                output.stderr
+            );
+        }
+    }
+}
+
+#[test]
 fn unknown_keys_are_refused_wherever_they_come_from() {
     let file = with_file("[ingest]\ngruop = \"mine\"\n", &["config", "check"]);
     let flag = Cli::new().run(&["config", "check", "--set", "ingest.gruop=mine"]);

@@ -22,6 +22,6 @@ pub use event::{
     Attribute, Event, Image, ImageFile, Kind, Label, Origin, SourceTopic, Subject, Transaction, Verdict,
 };
 pub use layout::{AttributeKind, AttributeSpec, Layout};
-pub use mapping::{Cell, Mapping, Record};
+pub use mapping::{Cell, ImageMapping, Mapping, Record};
 pub use reject::{Reason, Reject};
 pub use score::{Decision, Score, SubjectKind};

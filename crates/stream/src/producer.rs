@@ -20,9 +20,6 @@ mod transactional;
 
 /// How often a producer that waits for room looks whether it has failed meanwhile.
 const LOOK_UP: Duration = Duration::from_millis(100);
-/// What a record takes on the wire beside its parts, and a header beside its own.
-const ENVELOPE_BYTES: usize = 512;
-const HEADER_BYTES: usize = 16;
 
 /// An idempotent producer: what it has sent arrives once and in order within a partition, or it fails and
 /// everything sent later fails with it. Records still on their way when it is dropped are given up; flush
@@ -143,12 +140,7 @@ fn refused(outgoing: &Outgoing<'_>, error: KafkaError) -> StreamError {
 
 /// Refuses here what the broker would refuse later: a refusal there ends the producer.
 fn check_size(outgoing: &Outgoing<'_>) -> Result<()> {
-    let headers: usize = outgoing
-        .headers
-        .iter()
-        .map(|(name, value)| name.len() + value.len() + HEADER_BYTES)
-        .sum();
-    if outgoing.bytes() + headers + ENVELOPE_BYTES > MAX_RECORD_BYTES {
+    if outgoing.wire_bytes() > MAX_RECORD_BYTES {
         Err(too_large(outgoing))
     } else {
         Ok(())

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+/// What a record takes on the wire beside its parts, and a header beside its own.
+const ENVELOPE_BYTES: usize = 512;
+const HEADER_BYTES: usize = 16;
+
 /// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicPartition {
@@ -135,5 +139,15 @@ impl Outgoing<'_> {
     /// Key and payload together.
     pub(crate) fn bytes(&self) -> usize {
         self.key.map_or(0, <[u8]>::len) + self.payload.map_or(0, <[u8]>::len)
+    }
+
+    /// What it takes on the wire at most, uncompressed: with its headers and what stands around it.
+    #[must_use]
+    pub fn wire_bytes(&self) -> usize {
+        let headers = self.headers.iter();
+        let headers: usize = headers
+            .map(|(name, value)| name.len() + value.len() + HEADER_BYTES)
+            .sum();
+        self.bytes() + headers + ENVELOPE_BYTES
     }
 }

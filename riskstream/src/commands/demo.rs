@@ -181,8 +181,10 @@ impl Acts<'_> {
     fn play(&self, from_day: i64, to_day: i64, rate: Option<f64>, labels: bool) -> anyhow::Result<Sent> {
         let last = to_day > self.days;
         let args = ProduceArgs {
-            input: self.input.to_owned(),
-            mapping: "simulated".into(),
+            input: Some(self.input.to_owned()),
+            images: None,
+            mapping: None,
+            image_mapping: None,
             from: Some(self.start_us + from_day * DAY_US),
             to: (!last).then_some(self.start_us + to_day * DAY_US),
             rate,

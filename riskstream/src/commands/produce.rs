@@ -1,38 +1,59 @@
-//! Sends a table to the raw topics in time order, as a payment system would have.
+//! Sends tables to the raw topics in time order, as a payment system would have.
 
+mod documents;
+mod outlet;
+mod pace;
 mod stream_of;
+mod transactions;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use schema::{Event, json, time};
+use schema::time;
 use serde::Serialize;
-use stream::{Compression, Outgoing, Producer, ProducerOptions};
+use stream::{Compression, ProducerOptions};
 
 use crate::commands::Format;
 use crate::config::Resolved;
-use stream_of::{Interval, Timed};
+use outlet::Outlet;
+use pace::Pace;
+use stream_of::{Interval, Source};
 
-/// How long the last acknowledgements may take.
-const FLUSH: Duration = Duration::from_secs(60);
+/// The mapping of transactions, where none is named.
+const MAPPING: &str = "simulated";
+/// The mapping of images, where none is named.
+const IMAGE_MAPPING: &str = "simulated_images";
 
-/// Sends a table of transactions, and the labels in it, to the raw topics in time order.
+/// Sends tables of transactions and of document images, and the labels in them, to the raw topics in time order.
 #[derive(Args)]
 pub(crate) struct ProduceArgs {
-    /// Parquet, CSV or NDJSON file, or a folder of them.
-    #[arg(long, env = "RISKSTREAM_PRODUCE_INPUT", value_name = "FILE|FOLDER")]
-    pub(crate) input: PathBuf,
-    /// Mapping of the configuration that says which column is what.
+    /// Transactions: a Parquet, CSV or NDJSON file, or a folder of them.
     #[arg(
         long,
-        env = "RISKSTREAM_PRODUCE_MAPPING",
-        default_value = "simulated",
+        env = "RISKSTREAM_PRODUCE_INPUT",
+        required_unless_present = "images",
+        value_name = "FILE|FOLDER"
+    )]
+    pub(crate) input: Option<PathBuf>,
+    /// Document images: a table that holds them or names their files, or a folder of both.
+    #[arg(long, env = "RISKSTREAM_PRODUCE_IMAGES", value_name = "FILE|FOLDER")]
+    pub(crate) images: Option<PathBuf>,
+    /// Mapping of the configuration that says which column is what: of transactions (simulated if absent), or of images
+    /// where there is nothing else (simulated_images).
+    #[arg(long, env = "RISKSTREAM_PRODUCE_MAPPING", value_name = "NAME")]
+    pub(crate) mapping: Option<String>,
+    /// The mapping of images, where transactions are sent as well.
+    #[arg(
+        long,
+        env = "RISKSTREAM_PRODUCE_IMAGE_MAPPING",
+        requires = "images",
         value_name = "NAME"
     )]
-    pub(crate) mapping: String,
+    pub(crate) image_mapping: Option<String>,
     /// Sends only what takes place (a label: becomes known) from this time on (RFC 3339).
     #[arg(long, env = "RISKSTREAM_PRODUCE_FROM", value_name = "TIME", value_parser = instant)]
     pub(crate) from: Option<i64>,
@@ -59,12 +80,16 @@ pub(crate) struct ProduceArgs {
 }
 
 /// What was sent.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Sent {
     /// Transactions.
     pub(crate) transactions: u64,
-    /// Labels.
+    /// Labels of transactions.
     pub(crate) labels: u64,
+    /// Document images.
+    pub(crate) images: u64,
+    /// Labels of images.
+    pub(crate) image_labels: u64,
     /// How long it took.
     pub(crate) seconds: f64,
 }
@@ -78,29 +103,33 @@ pub(crate) fn run(args: &ProduceArgs, resolved: &Resolved, out: &mut impl Write)
             let Sent {
                 transactions,
                 labels,
+                images,
+                image_labels,
                 seconds,
             } = sent;
-            writeln!(
-                out,
-                "{transactions} transactions and {labels} labels sent in {seconds:.1} s"
-            )?;
+            let mut parts = Vec::new();
+            if args.input.is_some() {
+                parts.push(format!("{transactions} transactions and {labels} labels"));
+            }
+            if args.images.is_some() {
+                parts.push(format!("{images} images and {image_labels} labels of images"));
+            }
+            writeln!(out, "{} sent in {seconds:.1} s", parts.join(", "))?;
         }
     }
     Ok(())
 }
 
-/// Sends the table; everything is acknowledged by the broker when it returns.
+/// Sends the tables; everything is acknowledged by the broker when it returns.
 ///
 /// # Errors
-/// A row that the mapping cannot read, by its number; what the broker says.
+/// A row that the mapping cannot read, or that the broker would not take, by its number; what the broker says.
 pub(crate) fn produce(args: &ProduceArgs, resolved: &Resolved) -> anyhow::Result<Sent> {
-    let mapping = resolved.mapping(&args.mapping)?;
     let interval = Interval {
         from_us: args.from.unwrap_or(i64::MIN),
         to_us: args.to.unwrap_or(i64::MAX),
     };
-    let max_amount = resolved.config.ingest.limits.max_amount;
-    let (rows, events) = stream_of::open(&args.input, mapping, max_amount, interval)?;
+    let (rows, events) = stream_of::merge(sources(args, resolved, interval)?, interval);
     let options = ProducerOptions {
         compression: Compression::Lz4,
         linger: if args.rate.is_some() || args.speedup.is_some() {
@@ -110,102 +139,59 @@ pub(crate) fn produce(args: &ProduceArgs, resolved: &Resolved) -> anyhow::Result
         },
         ..ProducerOptions::default()
     };
-    let mut producer = Producer::new(&resolved.kafka, options)?;
-    let topics = &resolved.config.topics;
+    let mut outlet = Outlet::open(resolved, options, args.images.is_some())?;
     let bar = progress_bar(rows);
     let mut pace = Pace::new(args.rate, args.speedup);
-    let mut sent = Sent {
-        transactions: 0,
-        labels: 0,
-        seconds: 0.0,
-    };
     let began = Instant::now();
     for timed in events {
-        let Timed { at_us, event } = timed?;
-        let (topic, id) = match &event {
-            Event::Transaction(t) => (&topics.transactions, &t.transaction_id),
-            Event::Label(_) if args.no_labels => continue,
-            Event::Label(l) => (&topics.labels, &l.subject.id().to_owned()),
-            Event::Image(_) => unreachable!("a mapping makes transactions and labels"),
-        };
-        pace.wait(at_us);
-        let payload = json::encode(&event);
-        producer.send(Outgoing {
-            topic,
-            partition: None,
-            key: Some(id.as_bytes()),
-            payload: Some(&payload),
-            headers: &[],
-            timestamp_us: None,
-        })?;
-        if matches!(event, Event::Transaction(_)) {
-            sent.transactions += 1;
-            bar.inc(1);
-        } else {
-            sent.labels += 1;
+        let timed = timed?;
+        let is_label = timed.what.is_label();
+        if is_label && args.no_labels {
+            continue;
         }
+        pace.wait(timed.at_us);
+        outlet.send(&timed.what)?;
+        bar.inc(u64::from(!is_label));
     }
-    producer.flush(FLUSH)?;
+    let mut sent = outlet.finish()?;
     bar.finish_and_clear();
     sent.seconds = began.elapsed().as_secs_f64();
     Ok(sent)
 }
 
+/// The tables that are to be sent.
+fn sources(args: &ProduceArgs, resolved: &Resolved, interval: Interval) -> anyhow::Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    if let Some(input) = &args.input {
+        let mapping = resolved.mapping(args.mapping.as_deref().unwrap_or(MAPPING))?;
+        let max_amount = resolved.config.ingest.limits.max_amount;
+        sources.push(transactions::open(input, mapping, max_amount, interval)?);
+    }
+    if let Some(images) = &args.images {
+        ensure!(
+            resolved.layout.images,
+            "no images come in here: schema.images of the configuration is false"
+        );
+        let mapping = resolved.image_mapping(image_mapping(args)?)?;
+        sources.push(documents::open(images, mapping, interval)?);
+    }
+    Ok(sources)
+}
+
+/// The name of the mapping of images: where nothing else is sent, --mapping is theirs.
+fn image_mapping(args: &ProduceArgs) -> anyhow::Result<&str> {
+    let alone = args.mapping.as_deref().filter(|_| args.input.is_none());
+    let named = args.image_mapping.as_deref();
+    ensure!(
+        alone.is_none() || named.is_none(),
+        "images alone have one mapping: name it with --mapping or --image-mapping, not with both"
+    );
+    Ok(named.or(alone).unwrap_or(IMAGE_MAPPING))
+}
+
 fn progress_bar(rows: u64) -> ProgressBar {
-    let style = "{wide_bar} {human_pos} of {human_len} transactions, {per_sec}, {eta} left";
+    let style = "{wide_bar} {human_pos} of {human_len}, {per_sec}, {eta} left";
     ProgressBar::new(rows).with_style(ProgressStyle::with_template(style).expect("the template is right"))
-}
-
-/// Holds records back until their time has come.
-enum Pace {
-    Free,
-    Rate {
-        every: Duration,
-        next: Instant,
-    },
-    Speedup {
-        factor: f64,
-        began: Instant,
-        first_us: Option<i64>,
-    },
-}
-
-impl Pace {
-    fn new(rate: Option<f64>, speedup: Option<f64>) -> Self {
-        match (rate, speedup) {
-            (Some(rate), _) => Self::Rate {
-                every: Duration::from_secs_f64(1.0 / rate.max(1e-6)),
-                next: Instant::now(),
-            },
-            (None, Some(factor)) => Self::Speedup {
-                factor,
-                began: Instant::now(),
-                first_us: None,
-            },
-            (None, None) => Self::Free,
-        }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a waiting time")]
-    fn wait(&mut self, at_us: i64) {
-        let due = match self {
-            Self::Free => return,
-            Self::Rate { every, next } => {
-                let due = *next;
-                *next += *every;
-                due
-            }
-            Self::Speedup {
-                factor,
-                began,
-                first_us,
-            } => {
-                let first_us = *first_us.get_or_insert(at_us);
-                *began + Duration::from_secs_f64(((at_us - first_us) as f64 / 1e6 / *factor).max(0.0))
-            }
-        };
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-    }
 }
 
 pub(crate) fn instant(text: &str) -> Result<i64, String> {

@@ -1,10 +1,11 @@
 //! What has the right shape and still makes no sense.
 
 use features::{Place, Plan};
-use imaging::Frame;
+use imaging::{DocumentKind, Frame};
 use model::vision::ImageTrainingSettings;
 use runtime::config::{Check, Problems};
 use schema::layout::AttributeKind;
+use schema::mapping::TextSource;
 use schema::tokens::MIN_KEY_BYTES;
 
 use super::Config;
@@ -33,6 +34,7 @@ impl Check for Config {
                 problems.add(format!("mappings.{name}.{place}"), message);
             }
         }
+        self.check_image_mappings(problems);
     }
 }
 
@@ -122,6 +124,23 @@ impl Config {
                 format!("a side is not between {least} and {most}"),
                 "networks were trained on sides of 224; more costs time in its square",
             );
+        }
+    }
+
+    fn check_image_mappings(&self, problems: &mut Problems) {
+        for (name, mapping) in &self.image_mappings {
+            for (place, message) in mapping.problems() {
+                problems.add(format!("image_mappings.{name}.{place}"), message);
+            }
+            let kinds = DocumentKind::ALL.map(DocumentKind::name);
+            if let TextSource::Constant(kind) = &mapping.kind
+                && !kinds.contains(&kind.as_str())
+            {
+                problems.add(
+                    format!("image_mappings.{name}.kind"),
+                    format!("{kind:?} is none of {}", kinds.join(", ")),
+                );
+            }
         }
     }
 

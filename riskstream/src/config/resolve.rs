@@ -10,7 +10,7 @@ use model::ModelKind;
 use registry::Registry;
 use schema::json::Decoder;
 use schema::tokens::Tokeniser;
-use schema::{Layout, Mapping};
+use schema::{ImageMapping, Layout, Mapping};
 use stream::{Kafka, TopicSpec};
 
 use super::Config;
@@ -65,14 +65,15 @@ impl Resolved {
     /// # Errors
     /// If there is none of this name.
     pub(crate) fn mapping(&self, name: &str) -> anyhow::Result<&Mapping> {
-        let mappings = &self.config.mappings;
-        mappings.get(name).with_context(|| {
-            let known: Vec<&str> = mappings.keys().map(String::as_str).collect();
-            format!(
-                "the configuration has no mapping named {name:?}, but {}",
-                known.join(", ")
-            )
-        })
+        named(&self.config.mappings, "mapping", name)
+    }
+
+    /// A mapping of images by its name.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub(crate) fn image_mapping(&self, name: &str) -> anyhow::Result<&ImageMapping> {
+        named(&self.config.image_mappings, "mapping of images", name)
     }
 
     /// All features, in the order of their columns.
@@ -279,4 +280,14 @@ impl Resolved {
             layout: Arc::clone(&self.layout),
         }
     }
+}
+
+fn named<'a, T>(all: &'a BTreeMap<String, T>, what: &str, name: &str) -> anyhow::Result<&'a T> {
+    all.get(name).with_context(|| {
+        let known: Vec<&str> = all.keys().map(String::as_str).collect();
+        format!(
+            "the configuration has no {what} named {name:?}, but {}",
+            known.join(", ")
+        )
+    })
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
@@ -119,6 +119,31 @@ impl<'a> Row<'a> {
     /// The value at a place, which [`Rows::place`] gave.
     pub(crate) fn at(&self, place: usize) -> Cell<'a> {
         self.rows.columns[place].cell(self.at)
+    }
+
+    /// The bytes of a column, or nothing where it is null.
+    ///
+    /// # Errors
+    /// If there is no such column, or it does not hold bytes.
+    pub(crate) fn bytes(&self, column: &str) -> Result<Option<&'a [u8]>> {
+        let place = self
+            .rows
+            .place(column)
+            .with_context(|| format!("column {column}: missing"))?;
+        let Column::Other(values) = &self.rows.columns[place] else {
+            bail!("column {column}: does not hold bytes");
+        };
+        if values.is_null(self.at) {
+            return Ok(None);
+        }
+        let found = match values.data_type() {
+            DataType::Binary => values.as_binary::<i32>().value(self.at),
+            DataType::LargeBinary => values.as_binary::<i64>().value(self.at),
+            DataType::BinaryView => values.as_binary_view().value(self.at),
+            DataType::FixedSizeBinary(_) => values.as_fixed_size_binary().value(self.at),
+            _ => bail!("column {column}: does not hold bytes"),
+        };
+        Ok(Some(found))
     }
 
     /// Appends the row to a buffer as a flat JSON object, without the columns that hold nothing.

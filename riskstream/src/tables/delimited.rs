@@ -12,7 +12,7 @@ use arrow::csv::reader::Format;
 use arrow::datatypes::SchemaRef;
 
 use super::kinds::{self, Kind};
-use super::{BATCH_ROWS, Batches};
+use super::{Batches, Table};
 
 /// The columns of files that belong together.
 pub(super) fn inspect(files: &[PathBuf]) -> Result<SchemaRef> {
@@ -26,7 +26,7 @@ pub(super) fn inspect(files: &[PathBuf]) -> Result<SchemaRef> {
             file.display(),
             files[0].display()
         );
-        for batch in read(file, &texts)? {
+        for batch in read(file, &texts, Table::BATCH_ROWS)? {
             let batch = batch?;
             for (kind, column) in found.iter_mut().zip(batch.columns()) {
                 let of_column = column.as_string::<i32>().iter().flatten().map(Kind::of_text);
@@ -39,7 +39,7 @@ pub(super) fn inspect(files: &[PathBuf]) -> Result<SchemaRef> {
 }
 
 /// The rows of a file, in these of its columns.
-pub(super) fn read(file: &Path, schema: &SchemaRef) -> Result<Batches> {
+pub(super) fn read(file: &Path, schema: &SchemaRef, batch_rows: usize) -> Result<Batches> {
     let place = file.display().to_string();
     let names = header(file)?;
     let all = kinds::schema(names.iter().map(|name| (name.as_str(), Kind::Text)));
@@ -57,7 +57,7 @@ pub(super) fn read(file: &Path, schema: &SchemaRef) -> Result<Batches> {
     let reader = ReaderBuilder::new(full)
         .with_header(true)
         .with_projection(kept)
-        .with_batch_size(BATCH_ROWS)
+        .with_batch_size(batch_rows)
         .build_buffered(opened)
         .with_context(|| place.clone())?;
     Ok(Box::new(

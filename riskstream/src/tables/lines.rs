@@ -13,8 +13,8 @@ use arrow::array::{
 use arrow::datatypes::{DataType, SchemaRef};
 use serde_json::{Map, Value};
 
+use super::Batches;
 use super::kinds::{self, Kind};
-use super::{BATCH_ROWS, Batches};
 
 type Object = Map<String, Value>;
 
@@ -42,7 +42,7 @@ pub(super) fn inspect(files: &[PathBuf]) -> Result<SchemaRef> {
 }
 
 /// The rows of a file, in these columns.
-pub(super) fn read(file: &Path, schema: &SchemaRef) -> Result<Batches> {
+pub(super) fn read(file: &Path, schema: &SchemaRef, batch_rows: usize) -> Result<Batches> {
     let mut objects = objects(file)?;
     let schema = Arc::clone(schema);
     let mut next = move || -> Result<Option<RecordBatch>> {
@@ -52,7 +52,7 @@ pub(super) fn read(file: &Path, schema: &SchemaRef) -> Result<Batches> {
             .map(|f| Column::new(f.data_type()))
             .collect();
         let mut rows = 0;
-        for object in objects.by_ref().take(BATCH_ROWS) {
+        for object in objects.by_ref().take(batch_rows) {
             let object = object?;
             for (column, field) in columns.iter_mut().zip(schema.fields()) {
                 column.push(look_up(&object, field.name()));

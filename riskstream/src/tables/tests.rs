@@ -1,8 +1,9 @@
 //! Tests of reading and writing tables.
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Int16Array,
-    Int64Array, ListArray, StringArray, StructArray, TimestampMillisecondArray, UInt64Array,
+    ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
+    Float32Array, Int16Array, Int64Array, ListArray, StringArray, StructArray, TimestampMillisecondArray,
+    UInt64Array,
 };
 use arrow::datatypes::{Int32Type, Int64Type};
 use schema::Record;
@@ -207,4 +208,44 @@ fn what_cannot_be_read_is_named() {
             .to_string()
             .contains("no .parquet")
     );
+}
+
+#[test]
+fn rows_are_picked_by_their_numbers_over_all_files() {
+    let folder = Folder::new("pick");
+    for (name, first) in [("a", 0), ("b", 3), ("c", 6)] {
+        let numbers: Vec<i64> = (first..first + 3).collect();
+        let bytes: Vec<Vec<u8>> = numbers
+            .iter()
+            .map(|n| vec![u8::try_from(*n).expect("small"); 4])
+            .collect();
+        let batch = batch(vec![
+            ("n", Arc::new(Int64Array::from(numbers))),
+            ("file", Arc::new(BinaryArray::from_iter_values(bytes))),
+        ]);
+        let mut sink =
+            Sink::create(&folder.0.join(format!("{name}.parquet")), batch.schema()).expect("creates");
+        sink.write(&batch).expect("writes");
+        sink.finish().expect("finishes");
+    }
+    let table = Table::open(&folder.0).expect("opens");
+    let picked = |rows: &[u64]| -> Vec<u8> {
+        let batches = table.pick(rows).expect("picks");
+        let rows: Vec<Rows> = batches.iter().map(|b| Rows::new(b).expect("readable")).collect();
+        let first = |row: Row<'_>| row.bytes("file").expect("bytes").expect("not null")[0];
+        rows.iter()
+            .flat_map(|rows| rows.iter().map(first).collect::<Vec<_>>())
+            .collect()
+    };
+    assert_eq!(picked(&[1, 2, 7]), [1, 2, 7]);
+    assert_eq!(picked(&[8]), [8]);
+    assert!(picked(&[]).is_empty());
+    assert!(table.pick(&[2, 9]).is_err());
+    assert_eq!(table.rows_within(0).expect("tells"), 1);
+    assert_eq!(table.rows_within(u64::MAX).expect("tells"), Table::BATCH_ROWS);
+    let batches: Vec<_> = table.clone().with_batch_rows(2).batches().collect();
+    assert_eq!(batches.len(), 6, "two rows at a time, file by file");
+    let rows = Rows::new(batches[0].as_ref().expect("reads")).expect("readable");
+    let row = rows.iter().next().expect("two rows");
+    assert!(row.bytes("n").is_err() && row.bytes("nowhere").is_err());
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::event::{Image, ImageFile};
 
 fn decoder() -> Decoder {
     Decoder::new(Limits {
@@ -179,5 +180,27 @@ proptest! {
         let read = |topic, event: &Event| decoder.decode(topic, &encode(event), NOW_US);
         prop_assert_eq!(read(SourceTopic::Transactions, &transaction), Ok(transaction));
         prop_assert_eq!(read(SourceTopic::Labels, &label), Ok(label));
+    }
+
+    #[test]
+    fn headers_of_an_image_are_read_back(
+        image_id in "\\PC{1,16}",
+        event_time_us in 1_000_000_000_000_000_i64..1_700_000_000_000_000,
+        transaction_id in proptest::option::of("\\PC{1,16}"),
+        entity in "\\PC{1,16}",
+    ) {
+        let image = Image {
+            image_id,
+            event_time_us,
+            kind: "receipt".to_owned(),
+            transaction_id,
+            entities: BTreeMap::from([("customer".to_owned(), entity)]),
+            file: ImageFile::default(),
+        };
+        let headers: Vec<_> = headers_of_image(&image)
+            .into_iter()
+            .map(|(name, value)| (name, value.into_bytes()))
+            .collect();
+        prop_assert_eq!(Decoder::image_of_headers(&headers), Ok(Some(image)));
     }
 }

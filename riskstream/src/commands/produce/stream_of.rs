@@ -1,13 +1,15 @@
-//! A table as a stream of events in time order: transactions when they take place, labels when they become known.
+//! Tables as one stream of events in time order: each when it takes place, labels when they become known.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::iter::Peekable;
 use std::path::Path;
 
-use anyhow::{Context, anyhow};
-use schema::{Event, Label, Mapping, Reject};
+use anyhow::{anyhow, ensure};
+use schema::{Event, Label, Reject, Subject};
 
-use crate::tables::{Rows, Table};
+use super::documents::Document;
+use crate::tables::{Row, Rows, Table};
 
 /// From the first instant to the one after the last.
 #[derive(Clone, Copy)]
@@ -22,121 +24,99 @@ impl Interval {
     }
 }
 
-/// An event and its time.
-pub(super) struct Timed {
-    pub(super) at_us: i64,
-    pub(super) event: Event,
+/// What takes place.
+pub(super) enum What {
+    /// A transaction, or a label that becomes known.
+    Event(Event),
+    /// A document image comes in.
+    Image(Document),
 }
 
-type Events = Box<dyn Iterator<Item = anyhow::Result<Timed>>>;
-
-/// Opens a table; the number of transactions in the interval, and the events.
-///
-/// A table in time order is streamed; any other is read into memory and sorted first.
-///
-/// # Errors
-/// If the table cannot be read, or lacks a column of the mapping.
-pub(super) fn open(
-    input: &Path,
-    mapping: &Mapping,
-    max_amount: i64,
-    interval: Interval,
-) -> anyhow::Result<(u64, Events)> {
-    let table = Table::open(input)?.select(&mapping.columns());
-    let missing: Vec<&str> = mapping
-        .columns()
-        .into_iter()
-        .filter(|c| table.schema().field_with_name(c).is_err())
-        .collect();
-    if !missing.is_empty() {
-        return Err(anyhow!(
-            "{}: the mapping's columns {} are not there",
-            input.display(),
-            missing.join(", ")
-        ));
+impl What {
+    pub(super) fn is_label(&self) -> bool {
+        matches!(self, Self::Event(Event::Label(_)))
     }
-    let (count, in_order) = survey(&table, mapping, interval)?;
-    let transactions = transactions(&table, mapping.clone(), max_amount);
-    let transactions: Box<dyn Iterator<Item = anyhow::Result<Read>>> = if in_order {
-        Box::new(transactions)
-    } else {
-        let mut all: Vec<Read> = transactions.collect::<anyhow::Result<_>>()?;
-        all.sort_by(|a, b| (a.at_us, &a.id).cmp(&(b.at_us, &b.id)));
-        Box::new(all.into_iter().map(Ok))
-    };
+}
+
+/// A row as read.
+pub(super) struct Read {
+    pub(super) at_us: i64,
+    pub(super) what: What,
+    pub(super) label: Option<Label>,
+}
+
+pub(super) type Reads = Box<dyn Iterator<Item = anyhow::Result<Read>>>;
+
+/// A table on its way.
+pub(super) struct Source {
+    /// How many of its rows lie in the interval.
+    pub(super) count: u64,
+    /// All of them, in time order.
+    pub(super) reads: Reads,
+}
+
+/// What takes place, and when.
+pub(super) struct Timed {
+    pub(super) at_us: i64,
+    pub(super) what: What,
+}
+
+/// All rows of some tables, and the labels in them, in the order of their times, labels first among equals; and how
+/// many rows lie in the interval.
+pub(super) fn merge(
+    sources: Vec<Source>,
+    interval: Interval,
+) -> (u64, impl Iterator<Item = anyhow::Result<Timed>>) {
+    let count = sources.iter().map(|source| source.count).sum();
     let merged = Merge {
-        transactions: transactions.peekable(),
+        sources: sources
+            .into_iter()
+            .map(|source| source.reads.peekable())
+            .collect(),
         labels: BinaryHeap::new(),
         interval,
     };
-    Ok((count, Box::new(merged)))
+    (count, merged)
 }
 
-/// How many transactions lie in the interval, and whether all come in time order.
-fn survey(table: &Table, mapping: &Mapping, interval: Interval) -> anyhow::Result<(u64, bool)> {
-    let times = table.clone().select(&[&mapping.event_time.column]);
-    let (mut count, mut in_order, mut newest_us) = (0, true, i64::MIN);
+/// Refuses a table that lacks columns of its mapping.
+pub(super) fn check_columns(input: &Path, table: &Table, columns: &[&str]) -> anyhow::Result<()> {
+    let missing = |column: &&&str| table.schema().field_with_name(column).is_err();
+    let missing: Vec<&str> = columns.iter().filter(missing).copied().collect();
+    ensure!(
+        missing.is_empty(),
+        "{}: the mapping's columns {} are not there",
+        input.display(),
+        missing.join(", ")
+    );
+    Ok(())
+}
+
+/// How many rows lie in the interval, and whether all come in time order.
+pub(super) fn survey(
+    times: &Table,
+    interval: Interval,
+    time_of: impl Fn(&Row<'_>, u64) -> Result<i64, Reject>,
+) -> anyhow::Result<(u64, bool)> {
+    let (mut count, mut in_order, mut newest_us, mut number) = (0, true, i64::MIN, 0);
     for batch in times.batches() {
         for row in Rows::new(&batch?)?.iter() {
-            let at_us = mapping.event_time_us(&row).map_err(said)?;
+            let at_us = time_of(&row, number).map_err(said)?;
             count += u64::from(interval.contains(at_us));
             in_order &= newest_us <= at_us;
             newest_us = newest_us.max(at_us);
+            number += 1;
         }
     }
     Ok((count, in_order))
 }
 
-/// A row as read.
-struct Read {
-    at_us: i64,
-    id: String,
-    event: Event,
-    label: Option<Label>,
-}
-
-fn transactions(
-    table: &Table,
-    mapping: Mapping,
-    max_amount: i64,
-) -> impl Iterator<Item = anyhow::Result<Read>> + use<> {
-    let mut number = 0_u64;
-    table.batches().flat_map(move |batch| {
-        let read = |batch| -> anyhow::Result<Vec<Read>> {
-            let rows = Rows::new(&batch)?;
-            let mut reads = Vec::with_capacity(rows.len());
-            for row in rows.iter() {
-                number += 1;
-                let transaction = mapping.transaction(&row, max_amount);
-                let label = mapping.label(&row);
-                let transaction = transaction
-                    .map_err(said)
-                    .with_context(|| format!("row {number}"))?;
-                let label = label.map_err(said).with_context(|| format!("row {number}"))?;
-                let (at_us, id) = (transaction.event_time_us, transaction.transaction_id.clone());
-                reads.push(Read {
-                    at_us,
-                    id,
-                    event: Event::Transaction(transaction),
-                    label,
-                });
-            }
-            Ok(reads)
-        };
-        match batch.and_then(read) {
-            Ok(reads) => reads.into_iter().map(Ok).collect::<Vec<_>>(),
-            Err(error) => vec![Err(error)],
-        }
-    })
-}
-
-fn said(reject: Reject) -> anyhow::Error {
+pub(super) fn said(reject: Reject) -> anyhow::Error {
     anyhow!(reject.message)
 }
 
-/// Labels and transactions in the order of their times, a label first among equals.
-struct Merge<I: Iterator<Item = anyhow::Result<Read>>> {
-    transactions: std::iter::Peekable<I>,
+struct Merge {
+    sources: Vec<Peekable<Reads>>,
     labels: BinaryHeap<Reverse<Known>>,
     interval: Interval,
 }
@@ -144,8 +124,8 @@ struct Merge<I: Iterator<Item = anyhow::Result<Read>>> {
 struct Known(Label);
 
 impl Known {
-    fn key(&self) -> (i64, &str) {
-        (self.0.known_at_us, self.0.subject.id())
+    fn key(&self) -> (i64, &Subject) {
+        (self.0.known_at_us, &self.0.subject)
     }
 }
 
@@ -169,14 +149,20 @@ impl PartialEq for Known {
 
 impl Eq for Known {}
 
-impl<I: Iterator<Item = anyhow::Result<Read>>> Merge<I> {
-    /// The next event whatever its time, and whether it lies in the interval; nothing at the end.
+impl Merge {
+    /// The source whose next row is the earliest, the first one of equals, and when that is. What cannot be read comes
+    /// at once.
+    fn next_source(&mut self) -> Option<(i64, &mut Peekable<Reads>)> {
+        let heads = self.sources.iter_mut().filter_map(|source| {
+            let at_us = source.peek()?.as_ref().map_or(i64::MIN, |read| read.at_us);
+            Some((at_us, source))
+        });
+        heads.min_by_key(|(at_us, _)| *at_us)
+    }
+
+    /// The next event whatever its time; nothing at the end.
     fn next_of_all(&mut self) -> Option<anyhow::Result<Timed>> {
-        let next_us = match self.transactions.peek() {
-            Some(Ok(read)) => read.at_us,
-            Some(Err(_)) => i64::MIN,
-            None => i64::MAX,
-        };
+        let next_us = self.next_source().map_or(i64::MAX, |(at_us, _)| at_us);
         if let Some(Reverse(Known(label))) = self
             .labels
             .peek_mut()
@@ -185,20 +171,21 @@ impl<I: Iterator<Item = anyhow::Result<Read>>> Merge<I> {
         {
             return Some(Ok(Timed {
                 at_us: label.known_at_us,
-                event: Event::Label(label),
+                what: What::Event(Event::Label(label)),
             }));
         }
-        Some(self.transactions.next()?.map(|read| {
+        let read = self.next_source()?.1.next()?;
+        Some(read.map(|read| {
             self.labels.extend(read.label.map(|label| Reverse(Known(label))));
             Timed {
                 at_us: read.at_us,
-                event: read.event,
+                what: read.what,
             }
         }))
     }
 }
 
-impl<I: Iterator<Item = anyhow::Result<Read>>> Iterator for Merge<I> {
+impl Iterator for Merge {
     type Item = anyhow::Result<Timed>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -219,6 +206,9 @@ impl<I: Iterator<Item = anyhow::Result<Read>>> Iterator for Merge<I> {
 
 #[cfg(test)]
 mod tests {
+    use schema::Mapping;
+
+    use super::super::transactions;
     use super::*;
 
     fn events(interval: Interval, rows: &str) -> Vec<(i64, bool)> {
@@ -233,8 +223,9 @@ mod tests {
             "label": {"column": "fraud", "delay": "10s"}
         }))
         .expect("a mapping");
-        let (_, events) = open(&file, &mapping, 1000, interval).expect("opens");
-        let second = |timed: &Timed| (timed.at_us / 1_000_000, matches!(timed.event, Event::Label(_)));
+        let source = transactions::open(&file, &mapping, 1000, interval).expect("opens");
+        let (_, events) = merge(vec![source], interval);
+        let second = |timed: &Timed| (timed.at_us / 1_000_000, timed.what.is_label());
         events.map(|timed| second(&timed.expect("reads"))).collect()
     }
 
