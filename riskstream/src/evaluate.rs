@@ -1,15 +1,17 @@
-//! `riskstream evaluate`: how good scores were, against what is known about the transactions by now.
+//! `riskstream evaluate`: how good scores were, against what is known about the transactions or images by now.
 //!
-//! [`evaluate`] joins scores and labels by transaction and measures; [`report`] shows the result. Labels are read
+//! [`evaluate`] joins scores and labels by identifier and measures; [`report`] shows the result. Labels are read
 //! with a mapping or by the names of their columns.
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
-use schema::{Mapping, time};
+use schema::layout::column;
+use schema::{ImageMapping, Mapping, time};
+use serde::Serialize;
 
 use crate::tables::Table;
 
@@ -43,13 +45,50 @@ pub(crate) enum Unlabelled {
     LeaveOut,
 }
 
+/// What scores are measured of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Subjects {
+    /// Transactions.
+    Transactions,
+    /// Document images.
+    Images,
+}
+
+impl Subjects {
+    /// Their name, for people.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Transactions => "transactions",
+            Self::Images => "images",
+        }
+    }
+
+    /// The column of their identifiers.
+    const fn id_column(self) -> &'static str {
+        match self {
+            Self::Transactions => column::TRANSACTION_ID,
+            Self::Images => column::IMAGE_ID,
+        }
+    }
+}
+
+/// The mapping that labels are read with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LabelMapping<'a> {
+    /// One of transactions.
+    Transactions(&'a Mapping),
+    /// One of images.
+    Images(&'a ImageMapping),
+}
+
 /// Measure how good scores were: area under the ROC curve, average precision, card precision, precision and recall
 /// at thresholds, calibration error.
 ///
 /// Scores are a file written by `riskstream consume --topic scores`. Labels are any table that says which
 /// transactions were frauds: with --mapping it is read as `produce` reads it, else by the names of its columns.
 /// Transactions without a score (no model was there yet) are counted and left out; of several scores of one
-/// transaction the latest revision counts.
+/// transaction the latest revision counts. With --images the scores of document images are measured, in the same way.
 ///
 /// Research usually leaves out cards that are already known as defrauded, and ranks cards day by day:
 /// `--card-column customer_id --exclude-known-cards --known-since 2018-08-01 --label-delay 7d`.
@@ -61,17 +100,15 @@ pub(crate) struct EvaluateArgs {
     /// Labels: a .parquet, .ndjson or .csv file, or a folder of such files
     #[arg(long, env = "RISKSTREAM_EVALUATE_LABELS", value_name = "PATH")]
     pub(crate) labels: PathBuf,
-    /// Read the labels with this mapping of the configuration
+    /// Measure the scores of document images, instead of those of transactions
+    #[arg(long, env = "RISKSTREAM_EVALUATE_IMAGES")]
+    pub(crate) images: bool,
+    /// Read the labels with this mapping of the configuration: with --images, one of images
     #[arg(long, env = "RISKSTREAM_EVALUATE_MAPPING", value_name = "NAME")]
     pub(crate) mapping: Option<String>,
-    /// The labels' column of transaction identifiers
-    #[arg(
-        long,
-        env = "RISKSTREAM_EVALUATE_ID_COLUMN",
-        value_name = "COLUMN",
-        default_value = "transaction_id"
-    )]
-    pub(crate) id_column: String,
+    /// The labels' column of identifiers; by default transaction_id, or image_id
+    #[arg(long, env = "RISKSTREAM_EVALUATE_ID_COLUMN", value_name = "COLUMN")]
+    pub(crate) id_column: Option<String>,
     /// The labels' column that tells frauds (1, true, fraud); by default fraud, is_fraud or label
     #[arg(long, env = "RISKSTREAM_EVALUATE_LABEL_COLUMN", value_name = "COLUMN")]
     pub(crate) label_column: Option<String>,
@@ -125,20 +162,27 @@ pub(crate) struct EvaluateArgs {
     pub(crate) format: ReportFormat,
 }
 
+impl EvaluateArgs {
+    /// What is measured.
+    pub(crate) const fn subjects(&self) -> Subjects {
+        if self.images {
+            Subjects::Images
+        } else {
+            Subjects::Transactions
+        }
+    }
+}
+
 /// Measures scores against labels. `mapping` is the one that `args.mapping` names.
 ///
 /// # Errors
 /// If a file cannot be read, a column is missing, or no label belongs to any score.
-pub(crate) fn evaluate(args: &EvaluateArgs, mapping: Option<&Mapping>) -> Result<Report> {
-    ensure!(
-        args.mapping.is_some() == mapping.is_some(),
-        "a mapping is to be used, or it is not"
-    );
+pub(crate) fn evaluate(args: &EvaluateArgs, mapping: Option<LabelMapping<'_>>) -> Result<Report> {
     let scores = Table::open(&args.scores).context("cannot read the scores")?;
     let labels = Table::open(&args.labels).context("cannot read the labels")?;
     let reader = LabelReader::new(args, mapping, &labels)?;
     let card_in_scores = args.card_column.as_deref().filter(|_| reader.card.is_none());
-    let scored = scores::read(&scores, card_in_scores, args.from, args.to)?;
+    let scored = scores::read(args, &scores, card_in_scores)?;
     let joined = Joined::new(scored, &labels.select(&reader.columns()), &reader)?;
     measure::measure(args, &joined)
 }
@@ -147,7 +191,11 @@ pub(crate) fn evaluate(args: &EvaluateArgs, mapping: Option<&Mapping>) -> Result
 ///
 /// # Errors
 /// If a file cannot be read, a column is missing, or no label belongs to any score.
-pub(crate) fn run(args: &EvaluateArgs, mapping: Option<&Mapping>, out: &mut impl Write) -> Result<()> {
+pub(crate) fn run(
+    args: &EvaluateArgs,
+    mapping: Option<LabelMapping<'_>>,
+    out: &mut impl Write,
+) -> Result<()> {
     let report = evaluate(args, mapping)?;
     match args.format {
         ReportFormat::Text => report.write(out)?,

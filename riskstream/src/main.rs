@@ -15,6 +15,7 @@ use runtime::config::{Loaded, Override};
 
 use crate::commands::{consume, demo, explain, models, produce, topics, train, up};
 use crate::config::{Config, Resolved};
+use crate::evaluate::{LabelMapping, Subjects};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -139,11 +140,11 @@ fn with_config(command: Command, resolved: Resolved, out: &mut impl Write) -> an
         Command::Model(command) => models::run(&command, &resolved, out),
         Command::Demo(args) => demo::run(&args, resolved, out),
         Command::Evaluate(args) => {
-            let mapping = args
-                .mapping
-                .as_ref()
-                .map(|name| resolved.mapping(name))
-                .transpose()?;
+            let named = |name: &String| match args.subjects() {
+                Subjects::Transactions => resolved.mapping(name).map(LabelMapping::Transactions),
+                Subjects::Images => resolved.image_mapping(name).map(LabelMapping::Images),
+            };
+            let mapping = args.mapping.as_ref().map(named).transpose()?;
             evaluate::run(&args, mapping, out)
         }
         Command::Simulate(_) | Command::Config(_) => {

@@ -8,7 +8,7 @@ use super::labels::{Known, LabelReader};
 use super::scores::{Scored, Scores};
 use crate::tables::{Rows, Table};
 
-/// Scores with what is known about their transactions, and all frauds of cards.
+/// Scores with what is known about what they are of, and all frauds of cards.
 #[derive(Debug)]
 pub(super) struct Joined {
     /// The scores.
@@ -17,7 +17,7 @@ pub(super) struct Joined {
     pub(super) fraud: Vec<Option<bool>>,
     /// For each of them: its card, by number.
     pub(super) card: Vec<Option<u64>>,
-    /// Frauds of cards, of scored transactions or not.
+    /// Frauds of cards, scored or not.
     pub(super) frauds: Vec<CardFraud>,
     /// Whether the labels can tell when frauds became known.
     pub(super) tells_when: bool,
@@ -62,11 +62,13 @@ impl Joined {
             frauds: Vec::new(),
             tells_when: reader.tells_when(),
         };
+        let mut number = 0;
         for batch in labels.batches() {
             for row in Rows::new(&batch?)?.iter() {
-                if let Some(known) = reader.read(&row)? {
+                if let Some(known) = reader.read(&row, number)? {
                     joined.add(&known, &mut cards);
                 }
+                number += 1;
             }
         }
         let matched = joined.fraud.iter().any(Option::is_some);
@@ -78,7 +80,7 @@ impl Joined {
     }
 
     fn add(&mut self, known: &Known, cards: &mut Cards) {
-        let place = self.scores.places.get(&known.transaction_id).copied();
+        let place = self.scores.places.get(&known.id).copied();
         let mut card = known.card.as_deref().map(|card| cards.number(card));
         let mut event_time_us = known.event_time_us;
         if let Some(place) = place {

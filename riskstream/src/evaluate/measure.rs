@@ -11,7 +11,7 @@ use super::report::{AtThreshold, CardPrecision, Counts, Decided, Report};
 use super::scores::Scored;
 use super::{EvaluateArgs, Unlabelled};
 
-/// What is measured: one entry a transaction.
+/// What is measured: one entry a transaction or image.
 #[derive(Default)]
 struct Sample {
     scores: Vec<f64>,
@@ -48,6 +48,7 @@ pub(super) fn measure(args: &EvaluateArgs, joined: &Joined) -> Result<Report> {
         })
     });
     Ok(Report {
+        subjects: args.subjects(),
         from: sample.first_us.map(schema::time::format),
         to: sample.last_us.map(schema::time::format),
         auc_roc: metrics::auc_roc(scores, labels),
@@ -78,6 +79,7 @@ impl Sample {
         let scores = &joined.scores;
         sample.counts = Counts {
             records: scores.records,
+            others: scores.others,
             outside: scores.outside,
             repeated: scores.repeated,
             ..Counts::default()
@@ -125,7 +127,7 @@ impl Sample {
         self.counts.frauds += u64::from(fraud);
         if let Some(decision) = &scored.decision {
             let decided = self.decisions.entry(decision.clone()).or_default();
-            decided.transactions += 1;
+            decided.evaluated += 1;
             decided.frauds += u64::from(fraud);
         }
         let at_us = scored.event_time_us;

@@ -5,12 +5,16 @@ use std::io::{Result, Write};
 
 use serde::Serialize;
 
+use super::Subjects;
+
 /// What an evaluation found. A measure is absent where it is not defined: without frauds, or with nothing else.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Report {
-    /// The first transaction's time.
+    /// What was measured.
+    pub(crate) subjects: Subjects,
+    /// When the first of them took place.
     pub(crate) from: Option<String>,
-    /// The last transaction's time.
+    /// When the last one did.
     pub(crate) to: Option<String>,
     /// How many of what.
     pub(crate) counts: Counts,
@@ -30,19 +34,21 @@ pub(crate) struct Report {
     pub(crate) thresholds: Vec<AtThreshold>,
     /// What was decided.
     pub(crate) decisions: BTreeMap<String, Decided>,
-    /// Versions of the models that made the scores, and how many transactions each scored.
+    /// Versions of the models that made the scores, and how many each made.
     pub(crate) models: BTreeMap<String, u64>,
 }
 
-/// How many of what. `records` = `outside` + `repeated` + `unscored` + `known_cards` + unlabelled ones left out +
+/// How many of what. `records` = `others` + `outside` + `repeated` + `unscored` + `known_cards` + unlabelled ones left out +
 /// `evaluated`, but for records without an identifier.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Counts {
     /// Records of scores.
     pub(crate) records: u64,
+    /// Of images where transactions are measured, or the other way.
+    pub(crate) others: u64,
     /// Outside the period.
     pub(crate) outside: u64,
-    /// Replaced by another record of the same transaction.
+    /// Replaced by another record of the same identifier.
     pub(crate) repeated: u64,
     /// Without a score, since there was no model.
     pub(crate) unscored: u64,
@@ -50,7 +56,7 @@ pub(crate) struct Counts {
     pub(crate) known_cards: u64,
     /// Without a label.
     pub(crate) unlabelled: u64,
-    /// Transactions measured.
+    /// Transactions or images measured.
     pub(crate) evaluated: u64,
     /// Frauds among them.
     pub(crate) frauds: u64,
@@ -74,7 +80,7 @@ pub(crate) struct CardPrecision {
 pub(crate) struct AtThreshold {
     /// Scores of at least this are flagged.
     pub(crate) threshold: f64,
-    /// Number of transactions flagged.
+    /// Number of transactions or images flagged.
     pub(crate) flagged: usize,
     /// Their share.
     pub(crate) flagged_share: Option<f64>,
@@ -89,8 +95,8 @@ pub(crate) struct AtThreshold {
 /// What became of a decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Decided {
-    /// Transactions so decided.
-    pub(crate) transactions: u64,
+    /// Transactions or images so decided.
+    pub(crate) evaluated: u64,
     /// Frauds among them.
     pub(crate) frauds: u64,
 }
@@ -116,13 +122,15 @@ impl Report {
         let (all, frauds) = (grouped(counts.evaluated), grouped(counts.frauds));
         writeln!(
             out,
-            "evaluated  {all} transactions, {frauds} frauds ({})",
+            "evaluated  {all} {}, {frauds} frauds ({})",
+            self.subjects.name(),
             percent(share)
         )?;
         if !self.models.is_empty() {
             writeln!(out, "models     {}", self.models.len())?;
         }
         let left_out = [
+            (counts.others, "not of these"),
             (counts.outside, "outside the period"),
             (counts.repeated, "repeated"),
             (counts.unscored, "without a score"),
@@ -178,11 +186,12 @@ impl Report {
         if self.decisions.is_empty() {
             return Ok(());
         }
-        writeln!(out, "\ndecision  transactions    frauds     share")?;
-        for (decision, Decided { transactions, frauds }) in &self.decisions {
-            let share = percent(ratio(*frauds, *transactions));
-            let (transactions, frauds) = (grouped(*transactions), grouped(*frauds));
-            writeln!(out, "{decision:<10}{transactions:>12}{frauds:>10}{share:>10}")?;
+        let name = self.subjects.name();
+        writeln!(out, "\ndecision  {name:>12}    frauds     share")?;
+        for (decision, Decided { evaluated, frauds }) in &self.decisions {
+            let share = percent(ratio(*frauds, *evaluated));
+            let (evaluated, frauds) = (grouped(*evaluated), grouped(*frauds));
+            writeln!(out, "{decision:<10}{evaluated:>12}{frauds:>10}{share:>10}")?;
         }
         Ok(())
     }

@@ -1,16 +1,19 @@
-//! Scores, one a transaction.
+//! Scores, one a transaction or an image.
 
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, ensure};
+use schema::layout::column;
 use schema::mapping::Cell;
 use schema::time;
 
+use super::{EvaluateArgs, Subjects};
 use crate::tables::{Row, Rows, Table};
 
 /// The columns that are read, besides the card's.
-const COLUMNS: [&str; 6] = [
-    "transaction_id",
+const COLUMNS: [&str; 7] = [
+    column::TRANSACTION_ID,
+    column::IMAGE_ID,
     "score",
     "revision",
     "event_time",
@@ -18,7 +21,7 @@ const COLUMNS: [&str; 6] = [
     "version",
 ];
 
-/// The score of a transaction.
+/// The score of a transaction or an image.
 #[derive(Clone, Debug)]
 pub(super) struct Scored {
     /// Which of its scores this is.
@@ -38,35 +41,41 @@ pub(super) struct Scored {
 /// The scores of a period.
 #[derive(Debug, Default)]
 pub(super) struct Scores {
-    /// Place in `all` by transaction.
+    /// Place in `all` by identifier.
     pub(super) places: HashMap<String, usize>,
-    /// One a transaction, in the order of the file.
+    /// One a transaction or image, in the order of the file.
     pub(super) all: Vec<Scored>,
     /// The versions that made them.
     pub(super) versions: Vec<String>,
     /// Number of records.
     pub(super) records: u64,
+    /// Number of records that are of images where transactions are asked for, or the other way.
+    pub(super) others: u64,
     /// Number of records outside the period.
     pub(super) outside: u64,
-    /// Number of records that another one of the same transaction took the place of.
+    /// Number of records that another one of the same identifier took the place of.
     pub(super) repeated: u64,
 }
 
-/// Reads the scores of a period.
-pub(super) fn read(table: &Table, card: Option<&str>, from: Option<i64>, to: Option<i64>) -> Result<Scores> {
-    let mut scores = Scores::default();
-    let card = card.map(|card| column(table, card)).transpose()?;
+/// Reads the scores of a period, with the card of this name if it is to be found here.
+pub(super) fn read(args: &EvaluateArgs, table: &Table, card: Option<&str>) -> Result<Scores> {
+    let (mut scores, from, to) = (Scores::default(), args.from, args.to);
+    let card = card.map(|card| column_of(table, card)).transpose()?;
     let columns = COLUMNS.into_iter().chain(card.as_deref()).collect::<Vec<_>>();
     for batch in table.clone().select(&columns).batches() {
         let rows = Rows::new(&batch?)?;
-        let places = Places::new(&rows, card.as_deref())?;
+        let places = Places::new(&rows, args.subjects(), card.as_deref())?;
         ensure!(
             places.event_time.is_some() || (from.is_none() && to.is_none()),
             "scores have no event_time"
         );
         for row in rows.iter() {
-            let (id, scored) = places.read(row, &mut scores.versions);
             scores.records += 1;
+            if !places.is_asked_for(row) {
+                scores.others += 1;
+                continue;
+            }
+            let (id, scored) = places.read(row, &mut scores.versions);
             let at = scored.event_time_us;
             if from.is_some_and(|from| at.is_none_or(|at| at < from))
                 || to.is_some_and(|to| at.is_none_or(|at| at >= to))
@@ -95,7 +104,7 @@ impl Scores {
 }
 
 /// The name of a column that is given by itself or as an entity's.
-fn column(table: &Table, name: &str) -> Result<String> {
+fn column_of(table: &Table, name: &str) -> Result<String> {
     let entity = format!("entities.{name}");
     let mut batches = table.batches();
     let Some(first) = batches.next() else {
@@ -109,7 +118,9 @@ fn column(table: &Table, name: &str) -> Result<String> {
 }
 
 struct Places {
+    subjects: Subjects,
     id: usize,
+    image_id: Option<usize>,
     score: usize,
     revision: Option<usize>,
     event_time: Option<usize>,
@@ -119,13 +130,15 @@ struct Places {
 }
 
 impl Places {
-    fn new(rows: &Rows, card: Option<&str>) -> Result<Self> {
+    fn new(rows: &Rows, subjects: Subjects, card: Option<&str>) -> Result<Self> {
         let needed = |name: &str| {
             rows.place(name)
                 .with_context(|| format!("scores have no column {name}"))
         };
         Ok(Self {
-            id: needed("transaction_id")?,
+            subjects,
+            id: needed(subjects.id_column())?,
+            image_id: rows.place(column::IMAGE_ID),
             score: needed("score")?,
             revision: rows.place("revision"),
             event_time: rows.place("event_time"),
@@ -133,6 +146,12 @@ impl Places {
             version: rows.place("version"),
             card: card.and_then(|card| rows.place(card)),
         })
+    }
+
+    /// Whether a score is of what is measured: that of an image has its identifier.
+    fn is_asked_for(&self, row: Row<'_>) -> bool {
+        let of_image = self.image_id.is_some_and(|place| row.at(place) != Cell::Null);
+        of_image == (self.subjects == Subjects::Images)
     }
 
     fn read(&self, row: Row<'_>, versions: &mut Vec<String>) -> (Option<String>, Scored) {

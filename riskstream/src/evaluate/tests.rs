@@ -76,7 +76,7 @@ fn scores_and_labels_of_different_formats_meet() {
     assert_eq!(
         report.decisions["review"],
         report::Decided {
-            transactions: 1,
+            evaluated: 1,
             frauds: 0
         }
     );
@@ -150,7 +150,11 @@ fn a_mapping_tells_columns_and_delay() {
     }))
     .expect("a mapping");
     let flags = ["--mapping", "m", "--card-column", "card", "--exclude-known-cards"];
-    let report = evaluate(&args(&scores, &labels, &flags), Some(&mapping)).expect("evaluates");
+    let report = evaluate(
+        &args(&scores, &labels, &flags),
+        Some(LabelMapping::Transactions(&mapping)),
+    )
+    .expect("evaluates");
     assert_eq!((report.counts.evaluated, report.counts.known_cards), (3, 1));
 }
 
@@ -196,4 +200,76 @@ fn the_text_report_is_readable() {
         "{text}"
     );
     assert!(text.contains("average precision     1.0000"), "{text}");
+}
+
+/// Scores of both, one of an image that belongs to a transaction; image i4 was scored while no model was there.
+const OF_IMAGES: &str = r#"
+{"image_id":"i0","transaction_id":"2","score":0.8,"decision":"decline","event_time":"2025-01-08T10:00:00Z","version":"v9"}
+{"image_id":"i1","score":0.3,"decision":"approve","event_time":"2025-01-08T10:01:00Z","version":"v9"}
+{"image_id":"i2","score":0.6,"decision":"review","event_time":"2025-01-08T10:02:00Z","version":"v9"}
+{"image_id":"i3","score":0.1,"decision":"approve","event_time":"2025-01-08T10:03:00Z","version":"v9"}
+{"image_id":"i4","score":null,"decision":"review","event_time":"2025-01-08T10:04:00Z"}
+"#;
+
+#[test]
+fn images_and_transactions_are_measured_apart() {
+    let folder = Folder::new("apart");
+    let scores = folder.file("s.ndjson", &format!("{SCORES}{OF_IMAGES}"));
+    let labels = folder.file(
+        "l.ndjson",
+        "{\"transaction_id\":\"2\",\"label\":\"fraud\"}\n{\"image_id\":\"i0\",\"label\":\"genuine\"}\n\
+         {\"image_id\":\"i1\",\"label\":\"genuine\"}\n{\"image_id\":\"i2\",\"label\":\"fraud\"}\n",
+    );
+    let report = |flags: &[&str]| evaluate(&args(&scores, &labels, flags), None).expect("evaluates");
+    let of_transactions = report(&[]);
+    let counts = &of_transactions.counts;
+    assert_eq!((counts.others, counts.evaluated, counts.frauds), (5, 4, 1));
+    assert_eq!(
+        (of_transactions.average_precision, counts.repeated),
+        (Some(1.0), 1)
+    );
+    assert!(!of_transactions.models.contains_key("v9"));
+
+    let of_images = report(&["--images"]);
+    let counts = &of_images.counts;
+    assert_eq!((counts.records, counts.others, counts.evaluated), (11, 6, 4));
+    assert_eq!((counts.unscored, counts.unlabelled, counts.frauds), (1, 1, 1));
+    // By score: genuine, fraud, genuine, none, which counts as genuine.
+    assert_eq!(of_images.average_precision, Some(0.5));
+    assert_eq!(of_images.auc_roc, Some(2.0 / 3.0));
+    let json = serde_json::to_value(&of_images).expect("serialises");
+    assert_eq!(
+        (json["subjects"].as_str(), json["counts"]["frauds"].as_u64()),
+        (Some("images"), Some(1))
+    );
+}
+
+#[test]
+fn a_mapping_of_images_tells_which_rows_were_frauds() {
+    let folder = Folder::new("images");
+    let scores = folder.file("s.ndjson", OF_IMAGES);
+    let labels = folder.file("l.csv", "scan,bad\na,0\nb,0\nc,1\nd,0\ne,1\n");
+    let mapping: ImageMapping = serde_json::from_value(serde_json::json!({
+        "image_id": {"row": "i"},
+        "event_time": {"start": "2025-01-08T10:00:00Z", "step": "1m"},
+        "kind": {"constant": "receipt"},
+        "content": {"file": "scan"},
+        "label": {"column": "bad", "delay": "7d", "emit": "all"}
+    }))
+    .expect("a mapping");
+    let mut text = Vec::new();
+    let args = args(&scores, &labels, &["--images", "--mapping", "m"]);
+    run(&args, Some(LabelMapping::Images(&mapping)), &mut text).expect("evaluates");
+    let text = String::from_utf8(text).expect("a text");
+    assert!(text.contains("evaluated  4 images, 1 frauds (25.00 %)"), "{text}");
+    assert!(text.contains("1 without a score"), "{text}");
+    assert!(text.contains("average precision     0.5000"), "{text}");
+    assert!(text.contains("decision        images    frauds"), "{text}");
+    let without = folder.file("t.ndjson", SCORES);
+    let columns = ["--images", "--id-column", "scan", "--label-column", "bad"];
+    let error = evaluate(&self::args(&without, &labels, &columns), None).expect_err("no images");
+    assert!(
+        format!("{error:#}").contains("scores have no column image_id"),
+        "{error:#}"
+    );
 }
