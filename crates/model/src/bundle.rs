@@ -10,6 +10,7 @@ mod records;
 
 pub use any::AnyManifest;
 pub use manifest::Manifest;
+pub(crate) use manifest::reads;
 pub use package::{FORMAT, MANIFEST_FILE, ModelKind, Package, PackageManifest, WEIGHTS_FILE};
 pub(crate) use package::{parse_as, sha256};
 pub use records::{BaselineValue, Lineage, Measured, SchemaRecord};

@@ -159,7 +159,7 @@ impl MemberBaseline {
 }
 
 /// The multiplier of one rectifier: its change over the change of its input.
-fn slope(output: f32, base: f32) -> f32 {
+pub(crate) fn slope(output: f32, base: f32) -> f32 {
     let change = output - base;
     if change.abs() > NEAR {
         (output.max(0.0) - base.max(0.0)) / change

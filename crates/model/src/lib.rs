@@ -5,8 +5,8 @@
 //! rows is what the scorer serves. candle computes gradients and is named nowhere outside [`mlp`].
 //!
 //! The two entries are [`train`], which turns labelled rows into a bundle, and [`Scorer`], which turns a bundle and
-//! rows into scores; [`image`] has their like for images. Networks over images, with kernels of their own, are in
-//! [`vision`].
+//! rows into scores. Their like for images is in [`image`], for transactions with their image in [`fusion`]; the
+//! networks below both, with kernels of their own, are in [`vision`].
 
 mod batch;
 pub mod bundle;
@@ -14,6 +14,7 @@ pub mod calibration;
 pub mod dataset;
 mod error;
 pub mod explanation;
+pub mod fusion;
 pub mod image;
 pub mod inference;
 mod logistic;
@@ -29,6 +30,7 @@ pub mod vision;
 
 pub use bundle::{AnyManifest, Bundle, Manifest, ModelKind, Package, PackageManifest};
 pub use error::{Error, Result};
+pub use fusion::{FusionBundle, FusionManifest, FusionScorer, train_fusion_bundle};
 pub use image::{ImageBundle, ImageManifest, ImageRiskScorer, ImageScored, train_image_bundle};
 pub use rows::{Column, Feature, FeatureKind, FeatureSchema, Rows};
 pub use scorer::{Scored, Scorer};

@@ -18,6 +18,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 pub use device::ComputeDevice;
+pub(crate) use settings::embeddings;
 pub use settings::{NetworkSettings, OptimiserSettings, StopMetric};
 
 use crate::dataset::Table;

@@ -15,7 +15,8 @@ pub struct Scored {
     pub logit: f64,
     /// How often rows like this one are fraud, strictly between 0 and 1.
     pub probability: f64,
-    /// For each feature in the order of the schema, how far it moved the logit from the baseline row's.
+    /// For each feature in the order of the schema, how far it moved the logit from the baseline row's; a fusion model
+    /// has two more, see [`FusionScorer::score`](crate::FusionScorer::score).
     pub contributions: Vec<f32>,
     /// How many features were missing or had a text that training never saw.
     pub unknown_features: u32,
@@ -127,7 +128,7 @@ pub(crate) fn finite(logits: impl IntoIterator<Item = f64>) -> Result<()> {
 }
 
 /// Which feature of the schema each input belongs to.
-fn owners(schema: &FeatureSchema, preprocessing: &Preprocessing) -> Owners {
+pub(crate) fn owners(schema: &FeatureSchema, preprocessing: &Preprocessing) -> Owners {
     let numeric: Vec<usize> = schema.of_kind(FeatureKind::Numeric).map(|(at, _)| at).collect();
     Owners {
         numeric: preprocessing

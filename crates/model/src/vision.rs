@@ -38,7 +38,8 @@ mod treatment;
 pub use backbone::{Backbone, BackboneScorer};
 pub use description::{Architecture, ConvBlock, ImageNetwork, ImageShape, Pooling, SmallCnn};
 pub use fusion::{
-    FusionInputs, FusionModel, FusionNetwork, FusionRecord, FusionRequest, TrainedFusion, train_fusion,
+    ExplainedFusion, FusionExplainer, FusionInputs, FusionModel, FusionNetwork, FusionRecord, FusionRequest,
+    TrainedFusion, train_fusion,
 };
 pub use images::Images;
 pub use model::{HeatMap, ImageModel, ImageRecord, ImageScorer, ScoredImage};

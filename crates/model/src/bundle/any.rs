@@ -5,8 +5,9 @@ use serde::Serialize;
 use super::manifest::Manifest;
 use super::package::{ModelKind, PackageManifest};
 use super::records::{Lineage, Measured};
+use crate::Result;
+use crate::fusion::FusionManifest;
 use crate::image::ImageManifest;
-use crate::{Error, Result};
 
 /// A manifest of any kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,6 +17,8 @@ pub enum AnyManifest {
     Transaction(Box<Manifest>),
     /// Of a model of images.
     Image(Box<ImageManifest>),
+    /// Of a fusion model.
+    Fusion(Box<FusionManifest>),
 }
 
 /// Calls a method of the manifest, whichever it is.
@@ -24,6 +27,7 @@ macro_rules! each {
         match $any {
             AnyManifest::Transaction($manifest) => $call,
             AnyManifest::Image($manifest) => $call,
+            AnyManifest::Fusion($manifest) => $call,
         }
     };
 }
@@ -53,12 +57,7 @@ impl PackageManifest for AnyManifest {
         Ok(match kind {
             ModelKind::Transaction => Self::Transaction(Box::new(Manifest::parse(kind, bytes)?)),
             ModelKind::Image => Self::Image(Box::new(ImageManifest::parse(kind, bytes)?)),
-            ModelKind::Fusion => {
-                return Err(Error::Kind {
-                    found: kind,
-                    expected: ModelKind::Image,
-                });
-            }
+            ModelKind::Fusion => Self::Fusion(Box::new(FusionManifest::parse(kind, bytes)?)),
         })
     }
 }

@@ -61,12 +61,7 @@ impl ImageRiskScorer {
     /// grey ones too.
     #[must_use]
     pub const fn input(&self) -> ImageShape {
-        let ImageShape { height, width, .. } = self.network.network().input;
-        ImageShape {
-            height,
-            width,
-            channels: 3,
-        }
+        self.network.network().input.in_colour()
     }
 
     /// The features it reads; contributions begin in their order.

@@ -61,24 +61,28 @@ impl NetworkSettings {
     /// The network that reads what this preprocessing writes.
     #[must_use]
     pub fn describe(&self, preprocessing: &Preprocessing) -> NetworkDescription {
-        let embeddings = preprocessing.categorical.iter().map(|feature| {
-            let codes = feature.vocabulary.codes();
-            // Half as many numbers as codes are enough to tell few codes apart.
-            let width = codes.div_ceil(2).clamp(1, self.max_embedding_width);
-            EmbeddingDescription {
-                name: feature.name.clone(),
-                codes,
-                width,
-            }
-        });
         NetworkDescription {
             numeric_width: preprocessing.numeric_width(),
-            embeddings: embeddings.collect(),
+            embeddings: embeddings(preprocessing, self.max_embedding_width),
             hidden: self.hidden.clone(),
             activation: Activation::Relu,
             members: self.members,
         }
     }
+}
+
+/// A table for each categorical feature.
+pub(crate) fn embeddings(preprocessing: &Preprocessing, max_width: usize) -> Vec<EmbeddingDescription> {
+    let tables = preprocessing.categorical.iter().map(|feature| {
+        let codes = feature.vocabulary.codes();
+        EmbeddingDescription {
+            name: feature.name.clone(),
+            codes,
+            // Half as many numbers as codes are enough to tell few codes apart.
+            width: codes.div_ceil(2).clamp(1, max_width),
+        }
+    });
+    tables.collect()
 }
 
 /// The measure on the validation rows that decides which pass is best and when to stop.

@@ -25,6 +25,12 @@ impl ImageShape {
         self.height * self.width * self.channels
     }
 
+    /// The same size in red, green and blue.
+    #[must_use]
+    pub const fn in_colour(self) -> Self {
+        Self { channels: 3, ..self }
+    }
+
     /// Whether there is nothing to see.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -5,10 +5,12 @@
 //! steps of the recent sequence through a rectified layer each, averaged. A perceptron reads the three rows as one.
 
 mod description;
+mod explanation;
 mod network;
 mod training;
 
 pub use description::{FusionInputs, FusionNetwork};
+pub use explanation::{ExplainedFusion, FusionExplainer};
 pub use training::{FusionRequest, TrainedFusion, train_fusion};
 
 use serde::{Deserialize, Serialize};

@@ -81,11 +81,7 @@ impl Images {
 
     /// Whether a network can read the images: a grey one also reads those of three channels.
     pub(super) fn check_shape(&self, expected: &ImageShape) -> Result<()> {
-        let in_colour = ImageShape {
-            channels: 3,
-            ..*expected
-        };
-        if self.shape == *expected || (expected.channels == 1 && self.shape == in_colour) {
+        if self.shape == *expected || (expected.channels == 1 && self.shape == expected.in_colour()) {
             Ok(())
         } else {
             Err(Error::Inconsistent {

@@ -89,7 +89,14 @@ impl Linear {
                 *sum += value;
             }
         }
+        self.slopes(gradient)
+    }
+
+    /// The gradient of the rows alone.
+    pub(super) fn slopes(&self, gradient: &[f32]) -> Vec<f32> {
+        let count = gradient.len() / self.outputs;
         let mut out = vec![0.0; count * self.inputs];
+        let of_out = Matrix::new(gradient, count, self.outputs);
         multiply_add(of_out, self.matrix().transposed(), &mut out);
         out
     }

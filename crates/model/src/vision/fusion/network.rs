@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::description::{FusionInputs, FusionNetwork};
 use crate::Result;
+use crate::dataset::Inputs;
 use crate::inference::{Tensor, Weights};
 use crate::vision::layer::Decay;
 use crate::vision::linear::Linear;
@@ -38,6 +39,11 @@ pub(super) struct Trace {
 }
 
 impl Trace {
+    /// The joined rows.
+    pub(super) fn joined(&self) -> &[f32] {
+        &self.values[0]
+    }
+
     pub(super) fn logits(&self) -> &[f32] {
         self.values.last().expect("a network has a layer")
     }
@@ -174,11 +180,7 @@ impl Network {
         let mut steps = steps.chunks_exact(description.step_hidden);
         for (&row, image) in rows.iter().zip(image.chunks_exact(description.image_hidden)) {
             joined.extend(image);
-            joined.extend(inputs.rows.numeric_row(row));
-            let tables = description.embeddings.iter().zip(&self.tables);
-            for ((table, values), &code) in tables.zip(inputs.rows.code_row(row)) {
-                joined.extend(&values.value[code as usize * table.width..][..table.width]);
-            }
+            joined.extend(self.features(inputs.rows, row));
             let mut mean = vec![0.0; description.step_hidden];
             let count = self.steps(inputs, row);
             for step in steps.by_ref().take(count) {
@@ -187,6 +189,34 @@ impl Network {
             joined.extend(mean.into_iter().map(|sum| sum / count.max(1) as f32));
         }
         joined
+    }
+
+    /// Numbers and categories of a row, as they lie behind the image in a joined row.
+    pub(super) fn features(&self, rows: &Inputs, row: usize) -> Vec<f32> {
+        let mut features = rows.numeric_row(row).to_vec();
+        let tables = self.description.embeddings.iter().zip(&self.tables);
+        for ((table, values), &code) in tables.zip(rows.code_row(row)) {
+            features.extend(&values.value[code as usize * table.width..][..table.width]);
+        }
+        features
+    }
+
+    /// What each layer gives for one joined row, before its rectifier; the logit is the last.
+    pub(super) fn outputs(&self, joined: &[f32]) -> Vec<Vec<f32>> {
+        let mut outputs: Vec<Vec<f32>> = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            let output = match outputs.last() {
+                None => layer.forward(joined),
+                Some(before) => layer.forward(&rectified(before.clone())),
+            };
+            outputs.push(output);
+        }
+        outputs
+    }
+
+    /// The layers over all three.
+    pub(super) fn layers(&self) -> &[Linear] {
+        &self.layers
     }
 
     fn steps(&self, inputs: &FusionInputs<'_>, row: usize) -> usize {

@@ -7,8 +7,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::dataset::Inputs;
+use crate::explanation::Owners;
 use crate::inference::EmbeddingDescription;
 use crate::mlp::OptimiserSettings;
+use crate::scalar::narrow;
 use crate::vision::fixture::{numbers, uniform};
 
 const ROWS: usize = 400;
@@ -180,6 +182,66 @@ fn a_row_scores_alike_alone_and_from_the_file_and_the_seed_decides() {
             together[row].to_bits(),
             "INV-5"
         );
+    }
+}
+
+/// The network's features: two numbers, and a category.
+fn explainer(model: &FusionModel, data: &Data) -> FusionExplainer {
+    let owners = Owners {
+        numeric: vec![0, 2],
+        codes: vec![1],
+        features: 3,
+    };
+    FusionExplainer::new(model, &data.rows.select(&[5]), &owners)
+}
+
+#[test]
+fn contributions_of_features_add_up_and_those_of_image_and_sequence_are_what_is_lost_without() {
+    let data = Data::new(1);
+    let model = train(&data, 2).model;
+    let explained = explainer(&model, &data).explain(&model, &data.inputs()).unwrap();
+    let logits = |inputs: FusionInputs<'_>| model.logits(&inputs).unwrap();
+    let baselines = data.rows.select(&[5; ROWS]);
+    let at_baseline = logits(FusionInputs {
+        rows: &baselines,
+        ..data.inputs()
+    });
+    let (no_images, no_sequences) = (vec![None; ROWS], vec![vec![]; ROWS]);
+    let without_image = logits(FusionInputs {
+        images: &no_images,
+        ..data.inputs()
+    });
+    let without_sequence = logits(FusionInputs {
+        sequences: &no_sequences,
+        ..data.inputs()
+    });
+    let whole = logits(data.inputs());
+    for (row, explained) in explained.iter().enumerate() {
+        assert_eq!(explained.logit.to_bits(), whole[row].to_bits());
+        let sum: f64 = explained.features.iter().map(|&c| f64::from(c)).sum();
+        assert!((sum - (whole[row] - at_baseline[row])).abs() < 1e-4, "row {row}");
+        assert_eq!(explained.image, narrow(whole[row] - without_image[row]));
+        assert_eq!(explained.sequence, narrow(whole[row] - without_sequence[row]));
+        assert_eq!(explained.image == 0.0, data.images[row].is_none());
+        assert_eq!(explained.sequence == 0.0, data.sequences[row].is_empty());
+    }
+    assert_eq!(explained[5].features, [0.0; 3], "the baseline explains itself");
+}
+
+#[test]
+fn explanations_do_not_depend_on_the_batch() {
+    let data = Data::new(1);
+    let model = train(&data, 2).model;
+    let explainer = explainer(&model, &data);
+    let together = explainer.explain(&model, &data.inputs()).unwrap();
+    for row in [0, 7, 398] {
+        let alone = FusionInputs {
+            images: &data.images[row..=row],
+            rows: &data.rows.select(&[row]),
+            sequences: &data.sequences[row..=row],
+        };
+        let alone = explainer.explain(&model, &alone).unwrap();
+        assert_eq!(alone, together[row..=row], "INV-5");
     }
 }
 
