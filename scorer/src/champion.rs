@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use model::fusion::FusionScorer;
 use model::{ImageRiskScorer, Scorer};
-use registry::{Announcement, CHAMPION, IMAGE_CHAMPION};
+use registry::{Announcement, CHAMPION, FUSION_CHAMPION, IMAGE_CHAMPION};
 use stream::{Consumer, Polled, StartOffset, TopicPartition};
 use tracing::{error, info};
 
@@ -29,6 +30,7 @@ pub(crate) struct Champion<S> {
 pub(crate) struct Models {
     pub(crate) transactions: Option<Champion<Scorer>>,
     pub(crate) images: Option<Champion<ImageRiskScorer>>,
+    pub(crate) fusion: Option<Champion<FusionScorer>>,
 }
 
 impl Models {
@@ -36,25 +38,33 @@ impl Models {
     fn aliases(lane: Lane) -> &'static [&'static str] {
         match lane {
             Lane::Transactions => &[CHAMPION],
-            Lane::Images => &[CHAMPION, IMAGE_CHAMPION],
+            Lane::Images => &[CHAMPION, IMAGE_CHAMPION, FUSION_CHAMPION],
         }
     }
 
     fn version(&self, alias: &str) -> Option<&str> {
         match alias {
             IMAGE_CHAMPION => self.images.as_ref().map(|c| c.version.as_str()),
+            FUSION_CHAMPION => self.fusion.as_ref().map(|c| c.version.as_str()),
             _ => self.transactions.as_ref().map(|c| c.version.as_str()),
         }
     }
 
     fn load(&mut self, settings: &Settings, alias: &str, version: &str) -> Result<(), ScorerError> {
-        let version = version.to_owned();
-        if alias == IMAGE_CHAMPION {
-            let scorer = ImageRiskScorer::new(&settings.registry.load(&version)?)?;
-            self.images = Some(Champion { version, scorer });
-        } else {
-            let scorer = Scorer::new(&settings.registry.load(&version)?)?;
-            self.transactions = Some(Champion { version, scorer });
+        let (registry, version) = (&settings.registry, version.to_owned());
+        match alias {
+            IMAGE_CHAMPION => {
+                let scorer = ImageRiskScorer::new(&registry.load(&version)?)?;
+                self.images = Some(Champion { version, scorer });
+            }
+            FUSION_CHAMPION => {
+                let scorer = FusionScorer::new(&registry.load(&version)?)?;
+                self.fusion = Some(Champion { version, scorer });
+            }
+            _ => {
+                let scorer = Scorer::new(&registry.load(&version)?)?;
+                self.transactions = Some(Champion { version, scorer });
+            }
         }
         Ok(())
     }

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::datatypes::Int32Type;
-use model::metrics::Thresholds;
 use schema::layout::column;
 use schema::score::{DecidedBy, Source};
-use schema::{Decision, EventColumns, Kind, Score, SubjectKind, time};
+use schema::{EventColumns, Kind, Score, SubjectKind, time};
 
 use crate::config::Settings;
 use crate::error::ScorerError;
@@ -95,15 +94,4 @@ impl Facts {
             },
         }
     }
-}
-
-/// What a probability means at these thresholds, and the thresholds.
-pub(crate) fn decide(probability: f64, thresholds: Thresholds) -> (Decision, DecidedBy) {
-    let Thresholds { review, decline } = thresholds;
-    let decision = match probability {
-        p if p >= decline => Decision::Decline,
-        p if p >= review => Decision::Review,
-        _ => Decision::Approve,
-    };
-    (decision, DecidedBy::Thresholds { review, decline })
 }

@@ -10,7 +10,9 @@
 mod champion;
 mod config;
 mod error;
+mod explained;
 mod facts;
+mod fusion;
 mod images;
 mod metrics;
 mod outlet;

@@ -2,17 +2,16 @@
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{filter_record_batch, not};
-use model::explanation::top_contributions;
-use model::{Feature, FeatureKind, FeatureSchema, Rows, Scored, Scorer};
+use model::{Rows, Scorer};
+use registry::CHAMPION;
 use schema::Score;
-use schema::score::Contribution;
-use serde_json::Value;
 
 use crate::champion::{Champion, Models};
 use crate::config::Settings;
 use crate::error::ScorerError;
-use crate::facts::{Facts, decide};
-use crate::{images, text};
+use crate::explained::Explained;
+use crate::facts::Facts;
+use crate::{fusion, images};
 
 /// Scores the rows of one batch, those of a kind all by the same bundle.
 pub(crate) fn score(
@@ -22,37 +21,41 @@ pub(crate) fn score(
     scored_at_us: i64,
 ) -> Result<Vec<Score>, ScorerError> {
     let of_images = Facts::of(settings, rows)?.images();
-    if of_images.true_count() == 0 {
-        return transactions(settings, models, rows, scored_at_us);
-    }
-    let part = |wanted: &BooleanArray| filter_record_batch(rows, wanted);
-    let mut images = images::score(settings, models, &part(&of_images)?, scored_at_us)?.into_iter();
-    let others = transactions(settings, models, &part(&not(&of_images)?)?, scored_at_us)?;
-    let mut others = others.into_iter();
-    let in_order = of_images.iter().map(|is_image| {
-        if is_image == Some(true) {
-            images.next()
-        } else {
-            others.next()
-        }
-    });
-    Ok(in_order.flatten().collect())
+    split(
+        rows,
+        &of_images,
+        |images| images::score(settings, models, images, scored_at_us),
+        |others| transactions(settings, models, others, scored_at_us),
+    )
 }
 
-/// Scores transactions, by their features alone.
+/// Transactions that have an image by the fusion model, if there is one that can read it, the others by their features
+/// alone.
 fn transactions(
     settings: &Settings,
     models: &Models,
     rows: &RecordBatch,
     scored_at_us: i64,
 ) -> Result<Vec<Score>, ScorerError> {
-    let facts = Facts::of(settings, rows)?;
-    match &models.transactions {
-        Some(champion) => by_model(settings, champion, &facts, rows, scored_at_us),
-        None => Ok((0..rows.num_rows())
-            .map(|row| facts.cold(settings, row, scored_at_us))
-            .collect()),
-    }
+    let by_features = |rows: &RecordBatch| {
+        let facts = Facts::of(settings, rows)?;
+        match &models.transactions {
+            Some(champion) => by_model(settings, champion, &facts, rows, scored_at_us),
+            None => Ok((0..rows.num_rows())
+                .map(|row| facts.cold(settings, row, scored_at_us))
+                .collect()),
+        }
+    };
+    let Some(champion) = &models.fusion else {
+        return by_features(rows);
+    };
+    let fitting = images::fitting(rows, champion.scorer.input());
+    split(
+        rows,
+        &fitting,
+        |rows| fusion::score(settings, champion, rows, scored_at_us),
+        by_features,
+    )
 }
 
 fn by_model(
@@ -62,81 +65,45 @@ fn by_model(
     rows: &RecordBatch,
     scored_at_us: i64,
 ) -> Result<Vec<Score>, ScorerError> {
-    let schema = champion.scorer.schema();
+    let (scorer, version) = (&champion.scorer, champion.version.as_str());
+    let schema = scorer.schema();
     let features = Rows::from_batch(rows, schema)?;
-    let scored = champion.scorer.score(&features)?;
-    let explained = Explained {
-        champion,
-        schema,
-        features: &features,
-        hash: schema.hash(),
-        scored_at_us,
-    };
-    let scores = scored.iter().enumerate();
-    Ok(scores
-        .map(|(row, scored)| explained.score(settings, facts, row, scored))
+    let explained = Explained::new(
+        settings,
+        (CHAMPION, version),
+        (schema, &features),
+        scorer.thresholds(),
+    );
+    let name = |nth: usize| schema.features()[nth].name.as_str();
+    let scored = scorer.score(&features)?.into_iter().enumerate();
+    Ok(scored
+        .map(|(row, scored)| {
+            let cold = facts.cold(settings, row, scored_at_us);
+            explained.score(cold, row, scored.probability, &scored.contributions, name)
+        })
         .collect())
 }
 
-struct Explained<'a> {
-    champion: &'a Champion<Scorer>,
-    schema: &'a FeatureSchema,
-    features: &'a Rows,
-    hash: String,
-    scored_at_us: i64,
-}
-
-impl Explained<'_> {
-    fn score(&self, settings: &Settings, facts: &Facts, row: usize, scored: &Scored) -> Score {
-        let (decision, decided_by) = decide(scored.probability, self.champion.scorer.thresholds());
-        let top = top_contributions(&scored.contributions, settings.section.reasons);
-        Score {
-            score: Some(scored.probability),
-            decision,
-            decided_by,
-            reasons: top
-                .into_iter()
-                .map(|(feature, by)| self.contribution(row, feature, by))
-                .collect(),
-            model: Some(registry::CHAMPION.to_owned()),
-            version: Some(self.champion.version.clone()),
-            feature_schema: Some(self.hash.clone()),
-            ..facts.cold(settings, row, self.scored_at_us)
-        }
+/// Scores some rows in one way and the others in another; the scores in the order of the rows.
+fn split(
+    rows: &RecordBatch,
+    some: &BooleanArray,
+    of_some: impl Fn(&RecordBatch) -> Result<Vec<Score>, ScorerError>,
+    of_others: impl Fn(&RecordBatch) -> Result<Vec<Score>, ScorerError>,
+) -> Result<Vec<Score>, ScorerError> {
+    match some.true_count() {
+        0 => return of_others(rows),
+        all if all == rows.num_rows() => return of_some(rows),
+        _ => {}
     }
-
-    fn contribution(&self, row: usize, feature: usize, by: f32) -> Contribution {
-        let feature = &self.schema.features()[feature];
-        let value = self.value(feature, row);
-        let text = text::reason(&feature.name, feature.kind, &value, by);
-        Contribution {
-            feature: feature.name.clone(),
-            value,
-            contribution: by,
-            text,
+    let mut first = of_some(&filter_record_batch(rows, some)?)?.into_iter();
+    let mut second = of_others(&filter_record_batch(rows, &not(some)?)?)?.into_iter();
+    let in_order = some.iter().map(|is_one| {
+        if is_one == Some(true) {
+            first.next()
+        } else {
+            second.next()
         }
-    }
-
-    fn value(&self, feature: &Feature, row: usize) -> Value {
-        match feature.kind {
-            FeatureKind::Numeric => {
-                let value = self
-                    .features
-                    .numeric(&feature.name)
-                    .ok()
-                    .map(|values| values[row]);
-                value
-                    .and_then(serde_json::Number::from_f64)
-                    .map_or(Value::Null, Value::Number)
-            }
-            FeatureKind::Categorical => {
-                let value = self
-                    .features
-                    .categorical(&feature.name)
-                    .ok()
-                    .and_then(|values| values[row].clone());
-                value.map_or(Value::Null, Value::String)
-            }
-        }
-    }
+    });
+    Ok(in_order.flatten().collect())
 }

@@ -11,6 +11,7 @@ use schema::Layout;
 use serde::{Deserialize, Serialize};
 use stream::Kafka;
 
+use crate::fusion::FusionSection;
 use crate::images::ImagesSection;
 
 /// The section `[trainer]` of the configuration.
@@ -46,6 +47,8 @@ pub struct Section {
     pub network: TrainingSettings,
     /// Models of images.
     pub images: ImagesSection,
+    /// Models of transactions with their images.
+    pub fusion: FusionSection,
 }
 
 /// What a schedule goes by.
@@ -79,6 +82,12 @@ pub struct Settings {
     pub features: Vec<String>,
     /// Whether feature rows hold the recent sequence.
     pub with_sequence: bool,
+    /// Numbers in a step of the recent sequence.
+    pub step_width: usize,
+    /// The entity of the last stage.
+    pub account: String,
+    /// How long a transaction and its image wait for each other.
+    pub join_window: Duration,
     /// The frame that images are prepared for.
     pub frame: Frame,
     /// Partitions of the topic of feature rows.

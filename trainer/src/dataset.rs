@@ -44,7 +44,7 @@ impl Dataset {
         let features = features_table(settings)?;
         let labels = labels_table(settings)?;
         let known = newest_verdicts(&labels, column::TRANSACTION_ID, as_of_us)?;
-        let batch = rows(settings, &features, interval)?;
+        let batch = rows(settings, &features, interval, &[])?;
         let ids = batch
             .column_by_name(column::TRANSACTION_ID)
             .map(|c| c.as_string::<i32>().clone());
@@ -127,11 +127,18 @@ pub(crate) fn newest_verdicts(
     Ok(newest.into_iter().map(|(id, (_, fraud))| (id, fraud)).collect())
 }
 
-/// The newest revision of each row of the interval, by rising (event time, id), whatever order files are in.
-fn rows(settings: &Settings, features: &Table, interval: Interval) -> Result<RecordBatch, TrainerError> {
+/// The newest revision of each row of the interval, by rising (event time, id), whatever order files are in: what a
+/// network reads, and `more` columns.
+pub(crate) fn rows(
+    settings: &Settings,
+    features: &Table,
+    interval: Interval,
+    more: &[&str],
+) -> Result<RecordBatch, TrainerError> {
     let inputs = inputs(settings)?;
     let mut columns = vec![column::EVENT_TIME, column::TRANSACTION_ID, column::REVISION];
     columns.extend(inputs.features().iter().map(|f| f.name.as_str()));
+    columns.extend(more);
     let range = TimeRange {
         column: column::EVENT_TIME,
         from_us: interval.from_us,

@@ -39,6 +39,9 @@ pub enum TrainerError {
         /// Frauds among them.
         frauds: usize,
     },
+    /// There is no model of images yet, whose network would look at them.
+    #[error("there is no model of images yet")]
+    NoImageModel,
     /// No pretrained network has been imported.
     #[error("no pretrained network has been imported: `riskstream model import-backbone FILE` does it")]
     NoBackbone,
@@ -52,7 +55,11 @@ impl TrainerError {
             Self::Stream(e) => e.is_retryable(),
             Self::Lake(e) => e.is_retryable(),
             Self::Registry(e) => e.is_retryable(),
-            Self::TooFew { .. } | Self::TooFewImages { .. } | Self::NoBackbone | Self::Stopped => true,
+            Self::TooFew { .. }
+            | Self::TooFewImages { .. }
+            | Self::NoBackbone
+            | Self::NoImageModel
+            | Self::Stopped => true,
             Self::Model(_) | Self::Arrow(_) => false,
         }
     }

@@ -6,5 +6,5 @@ mod dataset;
 mod job;
 
 pub use config::{ImageNetworkKind, ImagesSection};
-pub(crate) use dataset::images_table;
+pub(crate) use dataset::{FEATURES, images_table, shape};
 pub use job::train_images_as_of;

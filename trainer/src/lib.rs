@@ -7,6 +7,7 @@
 mod config;
 mod dataset;
 mod error;
+mod fusion;
 mod images;
 mod job;
 mod metrics;
@@ -15,6 +16,7 @@ mod run;
 
 pub use config::{Schedule, Section, Settings};
 pub use error::TrainerError;
+pub use fusion::{FusionSection, train_fusion_as_of};
 pub use images::{ImageNetworkKind, ImagesSection, train_images_as_of};
 pub use job::train_as_of;
 pub use outcome::{Outcome, Report};

@@ -14,6 +14,7 @@ use tracing::{error, info};
 use crate::config::{Schedule, Settings};
 use crate::dataset::features_table;
 use crate::error::TrainerError;
+use crate::fusion::train_fusion_as_of;
 use crate::images::{images_table, train_images_as_of};
 use crate::job::train_as_of;
 use crate::metrics;
@@ -59,8 +60,9 @@ fn attempt(settings: &Settings, as_of_us: i64, clock: &dyn Clock, go_on: &dyn Fn
     let began = Instant::now();
     let model = settings.model;
     let trained = match model {
+        ModelKind::Transaction => train_as_of(settings, Some(as_of_us), clock, go_on),
         ModelKind::Image => train_images_as_of(settings, Some(as_of_us), clock, go_on),
-        ModelKind::Transaction | ModelKind::Fusion => train_as_of(settings, Some(as_of_us), clock, go_on),
+        ModelKind::Fusion => train_fusion_as_of(settings, Some(as_of_us), clock, go_on),
     };
     match trained {
         Ok(report) => {
@@ -72,8 +74,9 @@ fn attempt(settings: &Settings, as_of_us: i64, clock: &dyn Clock, go_on: &dyn Fn
             info!(transactions, frauds, "too little to train on yet");
         }
         Err(TrainerError::TooFewImages { images, frauds }) => {
-            info!(images, frauds, "too little to train on yet");
+            info!(%model, images, frauds, "too little to train on yet");
         }
+        Err(TrainerError::NoImageModel) => info!(%model, "no model of images to build on yet"),
         Err(error) => {
             metrics::failed(model);
             error!(%model, error = &error as &dyn std::error::Error, "training failed");

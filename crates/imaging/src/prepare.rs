@@ -97,15 +97,14 @@ impl DocumentKind {
 /// Prepares an image for a network.
 ///
 /// # Shape
-/// The result is `height × width × 3` of the frame. The document keeps its proportions; what it leaves free has the
-/// median colour.
+/// The result is `height × width × 3` of the frame. The document keeps its proportions; beyond its edges it goes on as it
+/// ends.
 ///
 /// # Panics
 /// If a side of the frame is zero.
 #[must_use]
 pub fn prepare(image: &Image, kind: DocumentKind, frame: Frame) -> Image {
     assert!(frame.bytes() > 0, "a frame without pixels");
-    let paper = ground(image);
     let trimmed = trim(image, kind);
     let longest = frame.height.max(frame.width).saturating_mul(WORKING_SIDES);
     let reduced = reduce(trimmed.as_ref().unwrap_or(image), longest);
@@ -116,10 +115,10 @@ pub fn prepare(image: &Image, kind: DocumentKind, frame: Frame) -> Image {
         None
     };
     let Some(degrees) = skew else {
-        return fit(&clean, frame, paper);
+        return fit(&clean, frame);
     };
-    let straight = straighten(&clean, degrees, paper);
-    fit(trim(&straight, kind).as_ref().unwrap_or(&straight), frame, paper)
+    let straight = straighten(&clean, degrees, ground(image));
+    fit(trim(&straight, kind).as_ref().unwrap_or(&straight), frame)
 }
 
 fn trim(image: &Image, kind: DocumentKind) -> Option<Image> {
@@ -171,8 +170,8 @@ fn straighten(image: &Image, degrees: f64, paper: [u8; 3]) -> Image {
     warp(image, &projection, image.width(), image.height(), paper)
 }
 
-/// The middle of an image in a frame: what is beyond it is cut off, what is left free has the median colour. For what
-/// has changed its size after it was prepared; its pixels stay as they are.
+/// The middle of an image in a frame: what is beyond it is cut off, and beyond its edges it goes on as it ends. For
+/// what has changed its size after it was prepared; its pixels stay as they are.
 ///
 /// # Panics
 /// If a side of the frame is zero.
@@ -180,24 +179,26 @@ fn straighten(image: &Image, degrees: f64, paper: [u8; 3]) -> Image {
 pub fn centre(image: &Image, frame: Frame) -> Image {
     let (width, height) = (image.width().min(frame.width), image.height().min(frame.height));
     let (left, top) = ((image.width() - width) / 2, (image.height() - height) / 2);
-    fit(&image.crop(left, top, width, height), frame, ground(image))
+    fit(&image.crop(left, top, width, height), frame)
 }
 
-/// The image in the middle of a frame of paper.
-fn fit(image: &Image, frame: Frame, paper: [u8; 3]) -> Image {
+/// The image in the middle of a frame; beyond its edges it goes on as it ends, so that they are none to a network.
+fn fit(image: &Image, frame: Frame) -> Image {
     let (width, height) = fitted(image, frame);
     let scaled = if (width, height) == (image.width(), image.height()) {
         image.clone()
     } else {
         resize(image, width, height)
     };
-    let mut framed = Image::filled(frame.width, frame.height, paper);
     let (left, top) = ((frame.width - width) / 2, (frame.height - height) / 2);
-    for y in 0..height {
-        let (to, from) = (framed.index(left, top + y), scaled.index(0, y));
-        framed.rgb_mut()[to..to + width as usize].copy_from_slice(&scaled.rgb()[from..from + width as usize]);
-    }
-    framed
+    let rows = (0..frame.height).map(|y| y.saturating_sub(top).min(height - 1));
+    let pixels = rows.flat_map(|y| {
+        let columns = (0..frame.width).map(|x| x.saturating_sub(left).min(width - 1));
+        columns
+            .flat_map(|x| scaled.rgb()[scaled.index(x, y)])
+            .collect::<Vec<u8>>()
+    });
+    Image::new(frame.width, frame.height, pixels.collect())
 }
 
 /// The median of each channel: the colour of the paper, where most of the image is paper.

@@ -38,6 +38,8 @@ pub(crate) enum Model {
     Transaction,
     /// Document images.
     Image,
+    /// Transactions with their images.
+    Fusion,
 }
 
 /// Trains, publishes and reports.
@@ -49,13 +51,22 @@ pub(crate) fn run(args: &TrainArgs, resolved: &Resolved, out: &mut impl Write) -
             let settings = resolved.trainer(&store, ModelKind::Transaction);
             trainer::train_as_of(&settings, args.as_of, &SystemClock, &|| true)?
         }
-        Model::Image => {
+        Model::Image | Model::Fusion => {
             ensure!(
                 resolved.layout.images,
                 "schema.images is false: no images come in"
             );
-            let settings = resolved.trainer(&store, ModelKind::Image);
-            trainer::train_images_as_of(&settings, args.as_of, &SystemClock, &|| true)?
+            if let Model::Image = args.model {
+                let settings = resolved.trainer(&store, ModelKind::Image);
+                trainer::train_images_as_of(&settings, args.as_of, &SystemClock, &|| true)?
+            } else {
+                ensure!(
+                    resolved.config.sequence.is_some(),
+                    "there is no [sequence]: a fusion model reads one"
+                );
+                let settings = resolved.trainer(&store, ModelKind::Fusion);
+                trainer::train_fusion_as_of(&settings, args.as_of, &SystemClock, &|| true)?
+            }
         }
     };
     match args.format {

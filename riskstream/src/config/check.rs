@@ -178,6 +178,9 @@ impl Config {
         if let Some(Err(error)) = images.training.as_ref().map(ImageTrainingSettings::validate) {
             problems.add("trainer.images.training", error.to_string());
         }
+        if let Err(error) = self.trainer.fusion.network.validate() {
+            problems.add("trainer.fusion.network", error.to_string());
+        }
         if !(0.0..=1.0).contains(&images.augmentation.probability) {
             problems.add(
                 "trainer.images.augmentation.probability",

@@ -228,7 +228,11 @@ impl Resolved {
     /// What the trainer of each kind of model needs.
     pub(crate) fn trainers(&self, store: &Store) -> Vec<trainer::Settings> {
         let models = if self.layout.images {
-            &[ModelKind::Transaction, ModelKind::Image][..]
+            if self.with_sequence() {
+                &ModelKind::ALL[..]
+            } else {
+                &ModelKind::ALL[..2]
+            }
         } else {
             &[ModelKind::Transaction]
         };
@@ -247,6 +251,9 @@ impl Resolved {
             layout: Arc::clone(&self.layout),
             features: self.features(),
             with_sequence: self.with_sequence(),
+            step_width: self.config.sequence.as_ref().map_or(0, |s| s.fields.len()),
+            account: self.config.preprocess.stages.last().cloned().unwrap_or_default(),
+            join_window: self.config.preprocess.images.join_window,
             frame: self.config.preprocess.images.frame,
             partitions: self.config.topics.partitions,
         }
