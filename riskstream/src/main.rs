@@ -69,7 +69,7 @@ enum Command {
     Train(train::TrainArgs),
     /// Measures scores against labels.
     Evaluate(evaluate::EvaluateArgs),
-    /// Shows what models there are.
+    /// Shows what models there are, and imports what models of images start from.
     #[command(subcommand)]
     Model(models::ModelCommand),
     /// Checks or shows the configuration.
