@@ -72,7 +72,7 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Shows what a model of images makes of an image, and where in it.
     Explain(explain::ExplainArgs),
-    /// Shows what models there are.
+    /// Shows what models there are, and imports what models of images start from.
     #[command(subcommand)]
     Model(models::ModelCommand),
     /// Checks or shows the configuration.

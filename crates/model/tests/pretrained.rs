@@ -9,9 +9,16 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use model::vision::{Backbone, BackboneScorer, ImageShape, Images};
+use model::dataset::TimeSplit;
+use model::image::{ImageBundleRequest, ImageBundleStart};
+use model::metrics::ThresholdPolicy;
+use model::vision::{
+    Backbone, BackboneScorer, ImageNetwork, ImageShape, ImageTrainingSettings, Images, Stage, Unfrozen,
+};
+use model::{FeatureSchema, ImageBundle, ImageRiskScorer, Provenance, Rows, train_image_bundle};
 
 /// The size of the reference images.
 const SIZE: usize = 224;
@@ -73,12 +80,13 @@ fn pack() -> Option<PathBuf> {
     found
 }
 
-fn scorer(folder: &Path) -> BackboneScorer {
+fn backbone(folder: &Path) -> Backbone {
     let bytes = std::fs::read(folder.join("efficientnet_lite0_f16.safetensors")).unwrap();
-    Backbone::from_safetensors(&bytes)
-        .unwrap()
-        .scorer(SIZE, SIZE)
-        .unwrap()
+    Backbone::from_safetensors(&bytes).unwrap()
+}
+
+fn scorer(folder: &Path) -> BackboneScorer {
+    backbone(folder).scorer(SIZE, SIZE).unwrap()
 }
 
 fn pixels(path: &Path) -> Vec<u8> {
@@ -131,4 +139,72 @@ fn an_image_has_the_same_logits_alone_and_among_others() {
     let together = scorer.logits(&images).unwrap();
     let alone = scorer.logits(&images.select(&[2])).unwrap();
     assert_eq!(alone, together[2_000..], "INV-5");
+}
+
+/// Images of 32×32 pixels; those with stripes across are fraud, those with stripes along are not.
+fn stripes(count: usize) -> (Images, Vec<f32>) {
+    let shape = ImageShape {
+        height: 32,
+        width: 32,
+        channels: 3,
+    };
+    let pixel = |image: usize, at: usize| {
+        let (row, column) = (at / 3 / 32, at / 3 % 32);
+        let place = if image.is_multiple_of(2) { row } else { column } + image;
+        let noise = u8::try_from((at * 31 + image * 7) % 23).unwrap();
+        if (place / 4).is_multiple_of(2) {
+            40 + noise
+        } else {
+            200 + noise
+        }
+    };
+    let pixels = (0..count).flat_map(|image| (0..shape.len()).map(move |at| pixel(image, at)));
+    let labels = (0..count).map(|image| if image.is_multiple_of(2) { 1.0 } else { 0.0 });
+    (Images::new(shape, pixels.collect()).unwrap(), labels.collect())
+}
+
+#[test]
+fn a_bundle_is_trained_from_the_network_and_names_it() {
+    let Some(folder) = pack() else { return };
+    let backbone = backbone(&folder);
+    let (images, labels) = stripes(60);
+    let times_us: Vec<i64> = (0..60).collect();
+    let mut settings = ImageTrainingSettings::fine_tuning();
+    settings.stages = vec![Stage {
+        unfrozen: Unfrozen::Head,
+        max_epochs: 10,
+        learning_rate: 1e-2,
+        rate_decay: 1.0,
+    }];
+    let request = ImageBundleRequest {
+        network: &ImageNetwork::efficientnet_lite0(32, 32, 1),
+        start: ImageBundleStart::Backbone(&backbone),
+        images: &images,
+        labels: &labels,
+        schema: &FeatureSchema::of(&[], &[]).unwrap(),
+        features: &Rows::new(60),
+        times_us: &times_us,
+        split: &TimeSplit::last_share(&times_us, 0.4),
+        settings: &settings,
+        thresholds: ThresholdPolicy::default(),
+        seed: 1,
+        provenance: Provenance::default(),
+    };
+    let trained = train_image_bundle(&request, &mut |_, _, image| image.to_vec(), &mut |_| {
+        ControlFlow::Continue(())
+    });
+    let bundle = trained.unwrap().bundle;
+    assert_eq!(bundle.manifest.backbone.as_deref(), Some(backbone.sha256()));
+    assert!(bundle.manifest.metrics.values["auc_roc"] > 0.95);
+    let read = ImageBundle::decode_version(&bundle.encode(), &bundle.version()).unwrap();
+    let scorer = ImageRiskScorer::new(&read).unwrap();
+    let together = scorer.score(&images, &Rows::new(60)).unwrap();
+    let alone = scorer.score(&images.select(&[7]), &Rows::new(1)).unwrap();
+    assert_eq!(alone[0], together[7], "INV-5");
+    let frozen = backbone.scorer(32, 32).unwrap().embeddings(&images).unwrap();
+    assert_eq!(
+        scorer.embeddings(&images).unwrap(),
+        frozen,
+        "only the head learned"
+    );
 }

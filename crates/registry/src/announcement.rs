@@ -173,7 +173,7 @@ impl Registry {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::fixture::{bundle, image_bundle, registry};
+    use crate::fixture::{bundle, fusion_bundle, image_bundle, registry};
 
     fn announcement(alias: &str, version: &str, at_us: i64) -> Announcement {
         Announcement {
@@ -247,30 +247,23 @@ mod tests {
         let (_folder, _, registry) = registry();
         let transaction = registry.publish(&bundle(1)).unwrap();
         let image = registry.publish(&image_bundle(1)).unwrap();
+        let fusion = registry.publish(&fusion_bundle(1)).unwrap();
         for (alias, kind) in ALIASES {
-            let version = if kind == ModelKind::Image {
-                &image
-            } else {
-                &transaction
-            };
-            let other = if kind == ModelKind::Image {
-                &transaction
-            } else {
-                &image
+            let (version, other) = match kind {
+                ModelKind::Transaction => (&transaction, &image),
+                ModelKind::Image => (&image, &fusion),
+                ModelKind::Fusion => (&fusion, &transaction),
             };
             let refused = registry.announce(&announcement(alias, other, 10)).unwrap_err();
             assert!(
                 matches!(&refused, RegistryError::OtherKind { expected, .. } if *expected == kind),
                 "{alias}: {refused:?}"
             );
-            if kind == ModelKind::Fusion {
-                continue;
-            }
             registry.announce(&announcement(alias, version, -10)).unwrap();
             registry.announce(&announcement(alias, version, 20)).unwrap();
             assert_eq!(registry.current(alias).unwrap().unwrap().at_us, 20);
         }
-        assert_eq!(registry.audit().unwrap().len(), 8);
+        assert_eq!(registry.audit().unwrap().len(), 12);
         let refused = registry.announce(&announcement(IMAGE_CHAMPION, &transaction, 30));
         assert_eq!(
             refused.unwrap_err().to_string(),

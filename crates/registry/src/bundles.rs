@@ -163,8 +163,8 @@ fn path(version: &str, file: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::fixture::{bundle, image_bundle, registry};
-    use model::{Bundle, ImageBundle};
+    use crate::fixture::{bundle, fusion_bundle, image_bundle, registry};
+    use model::{Bundle, FusionBundle, ImageBundle};
 
     #[test]
     fn what_is_published_is_loaded_and_publishing_again_is_no_matter() {
@@ -212,12 +212,19 @@ mod tests {
         let (_folder, _, registry) = registry();
         let transaction = registry.publish(&bundle(1)).unwrap();
         let image = registry.publish(&image_bundle(2)).unwrap();
+        let fusion = registry.publish(&fusion_bundle(3)).unwrap();
         let listed = registry.list().unwrap();
         let kinds: Vec<_> = listed.iter().map(|model| (&model.version, model.kind)).collect();
         assert_eq!(
             kinds,
-            [(&transaction, ModelKind::Transaction), (&image, ModelKind::Image)]
+            [
+                (&transaction, ModelKind::Transaction),
+                (&image, ModelKind::Image),
+                (&fusion, ModelKind::Fusion)
+            ]
         );
+        let loaded: FusionBundle = registry.load(&fusion).unwrap();
+        assert_eq!(loaded, fusion_bundle(3));
         let loaded: ImageBundle = registry.load(&image).unwrap();
         assert_eq!(loaded, image_bundle(2));
         let any: Package<AnyManifest> = registry.load(&image).unwrap();

@@ -27,6 +27,13 @@ pub enum RegistryError {
         #[source]
         source: model::Error,
     },
+    /// A file is not the pretrained network it should be.
+    #[error("the file is not the pretrained network that image models start from")]
+    Backbone {
+        /// The cause.
+        #[source]
+        source: model::Error,
+    },
     /// An object that is written once holds something else.
     #[error("object {path} is there already, with other content")]
     Occupied {

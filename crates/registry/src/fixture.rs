@@ -7,14 +7,15 @@ use std::sync::OnceLock;
 
 use lake::Store;
 use model::dataset::TimeSplit;
+use model::fusion::{FusionBundleRequest, FusionRows, FusionSettings};
 use model::image::{ImageBundleRequest, ImageBundleStart};
 use model::metrics::ThresholdPolicy;
 use model::vision::{
     ConvBlock, ImageNetwork, ImageShape, ImageTrainingSettings, Images, SmallCnn, Treatment,
 };
 use model::{
-    Bundle, Column, FeatureSchema, ImageBundle, Provenance, Rows, TrainingRequest, TrainingSettings, train,
-    train_image_bundle,
+    Bundle, Column, FeatureSchema, FusionBundle, ImageBundle, Provenance, Rows, TrainingRequest,
+    TrainingSettings, train, train_fusion_bundle, train_image_bundle,
 };
 
 use crate::Registry;
@@ -115,4 +116,43 @@ fn trained_on_images() -> ImageBundle {
     })
     .unwrap()
     .bundle
+}
+
+/// A small fusion bundle, made at this time.
+pub(crate) fn fusion_bundle(created_at_us: i64) -> FusionBundle {
+    static BUNDLE: OnceLock<FusionBundle> = OnceLock::new();
+    let mut bundle = BUNDLE.get_or_init(trained_on_both).clone();
+    bundle.manifest.lineage.created_at_us = created_at_us;
+    bundle
+}
+
+/// Transactions without images; every other one is fraud.
+fn trained_on_both() -> FusionBundle {
+    let amounts: Vec<f64> = (0..40).map(|row| f64::from(row % 2)).collect();
+    let labels: Vec<f32> = (0..40).map(|row| if row % 2 == 0 { 1.0 } else { 0.0 }).collect();
+    let times_us: Vec<i64> = (0..40).collect();
+    let mut rows = Rows::new(40);
+    rows.insert("amount", Column::Numeric(amounts)).unwrap();
+    let mut settings = FusionSettings::default();
+    settings.optimiser.max_epochs = 1;
+    let image = image_bundle(1);
+    let request = FusionBundleRequest {
+        schema: &FeatureSchema::of(&["amount"], &[]).unwrap(),
+        data: FusionRows {
+            rows: &rows,
+            sequences: &vec![vec![]; 40],
+            images: &Images::new(image.manifest.network.input, vec![]).unwrap(),
+            image_of: &[None; 40],
+        },
+        step_width: 1,
+        image: &image,
+        labels: &labels,
+        times_us: &times_us,
+        split: &TimeSplit::last_share(&times_us, 0.5),
+        settings: &settings,
+        seed: 1,
+        provenance: Provenance::default(),
+    };
+    let trained = train_fusion_bundle(&request, &mut |_| ControlFlow::Continue(()));
+    trained.unwrap().bundle
 }

@@ -1,9 +1,11 @@
 //! Bundles of every kind of model, which of them is in use, and who said so.
 //!
 //! Everything lies in one [`Store`], below `models/`: a folder for each version, written once and never
-//! changed, and `models/audit/`, an object for each announcement.
+//! changed, `models/audit/`, an object for each announcement, and `models/backbones/`, pretrained networks that image
+//! models start from.
 
 mod announcement;
+mod backbones;
 mod bundles;
 mod error;
 

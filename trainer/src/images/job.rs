@@ -81,8 +81,10 @@ impl Start {
         let section = &settings.section.images;
         let backbone = match section.network {
             ImageNetworkKind::Small => None,
-            ImageNetworkKind::Auto => backbone(settings)?,
-            ImageNetworkKind::EfficientnetLite0 => Some(backbone(settings)?.ok_or(TrainerError::NoBackbone)?),
+            ImageNetworkKind::Auto => settings.registry.backbone()?,
+            ImageNetworkKind::EfficientnetLite0 => {
+                Some(settings.registry.backbone()?.ok_or(TrainerError::NoBackbone)?)
+            }
         };
         let ImageShape { height, width, .. } = shape(settings);
         let training = section.training.clone();
@@ -204,8 +206,4 @@ fn gate(
     let probabilities: Vec<f64> = scored.iter().map(|image| image.probability).collect();
     let champion = average_precision(&probabilities, &labels).unwrap_or(0.0);
     Ok(Outcome::of(own, champion, settings.section.gate_tolerance))
-}
-
-fn backbone(_: &Settings) -> Result<Option<Backbone>, TrainerError> {
-    Ok(None)
 }
