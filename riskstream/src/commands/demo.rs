@@ -5,25 +5,30 @@ mod collect;
 mod report;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use imaging::Frame;
+use model::vision::{ConvBlock, ImageTrainingSettings};
+use registry::{IMAGE_CHAMPION, Registry};
 use runtime::Shutdown;
 use runtime::telemetry::init_logs;
 use schema::time::DAY_US;
 
 use crate::commands::produce::{ProduceArgs, Sent, produce};
 use crate::commands::{Format, topics, up};
-use crate::config::Resolved;
+use crate::config::{Config, Resolved};
 use crate::simulate;
 use broker::Broker;
 use collect::{Collected, Collector};
-use report::Report;
+use report::{Report, Tables};
 
 /// How long the last scores may take.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Images of documents a day.
+const DOCUMENTS_PER_DAY: f64 = 12.0;
 
 /// Shows the whole loop on simulated data.
 #[derive(Args)]
@@ -101,6 +106,7 @@ fn configure(args: &DemoArgs, resolved: Resolved, servers: Option<&str>) -> anyh
     config.log.filter = "warn,librdkafka=error".into();
     config.trainer.window = Duration::from_secs(14 * 86_400);
     config.trainer.network.network.members = 1;
+    quick_images(&mut config);
     config.secrets.token_key = runtime::config::Secret::new(format!(
         "{:032x}{:032x}",
         rand::random::<u128>(),
@@ -109,17 +115,43 @@ fn configure(args: &DemoArgs, resolved: Resolved, servers: Option<&str>) -> anyh
     Resolved::new(config)
 }
 
+/// The demo's documents are small, and its network of images learns in half a minute what it would learn better in ten.
+fn quick_images(config: &mut Config) {
+    config.preprocess.images.frame = Frame {
+        height: 192,
+        width: 192,
+    };
+    let images = &mut config.trainer.images;
+    images.every = Duration::from_secs(14 * 86_400);
+    images.network = trainer::ImageNetworkKind::Small;
+    images.variants = 1;
+    let blocks = [(16, 2), (24, 2), (32, 1), (48, 2), (64, 1)];
+    images.small.blocks = blocks
+        .map(|(outputs, stride)| ConvBlock { outputs, stride })
+        .to_vec();
+    let mut training = ImageTrainingSettings::default();
+    training.stages[0].max_epochs = 12;
+    images.training = Some(training);
+}
+
 /// Three acts: history at a steady rate while models are trained; full speed; live traffic.
 fn stream(args: &DemoArgs, resolved: &Resolved) -> anyhow::Result<Report> {
-    let input = args.folder.join("transactions.parquet");
+    let tables = Tables {
+        transactions: args.folder.join("transactions.parquet"),
+        images: args.folder.join("images.parquet"),
+    };
     let settings = simulate::Settings {
         customers: args.customers,
         days: args.days,
+        images: Some(simulate::Images {
+            output: tables.images.clone(),
+            documents_per_day: DOCUMENTS_PER_DAY,
+        }),
         ..simulate::Settings::default()
     };
-    let simulated = simulate::simulate(&settings, &input)?;
+    let simulated = simulate::simulate(&settings, &tables.transactions)?;
     say(&format!(
-        "{} transactions simulated, {} of them frauds",
+        "{} transactions simulated, {} of them frauds, and images of documents",
         simulated.transactions, simulated.frauds
     ));
 
@@ -132,11 +164,14 @@ fn stream(args: &DemoArgs, resolved: &Resolved) -> anyhow::Result<Report> {
     shutdown.listen_to_signals()?;
     let stack = up::Stack::start(resolved, up::Workers::ALL, &shutdown)?;
     let collector = Collector::start(resolved)?;
-    let acts = Acts {
-        input: &input,
+    let mut acts = Acts {
+        tables: &tables,
         resolved,
         start_us,
         days: i64::from(args.days),
+        collector: &collector,
+        shutdown: &shutdown,
+        sent: Sent::default(),
     };
 
     say(&format!(
@@ -144,45 +179,46 @@ fn stream(args: &DemoArgs, resolved: &Resolved) -> anyhow::Result<Report> {
         args.rate
     ));
     let trained = acts.play(0, acts.days * 2 / 3, Some(args.rate), true)?;
-    wait(&collector, trained.transactions, &shutdown)?;
+    acts.wait_for_image_model()?;
     say("full speed");
     let fast = acts.play(acts.days * 2 / 3, acts.days - 5, None, true)?;
-    wait(&collector, trained.transactions + fast.transactions, &shutdown)?;
     say(&format!("live traffic, {} a second", args.live_rate));
     collector.measure_latency(true);
-    let live = acts.play(acts.days - 5, acts.days + 1, Some(args.live_rate), false)?;
-    let total = trained.transactions + fast.transactions + live.transactions;
-    wait(&collector, total, &shutdown)?;
+    acts.play(acts.days - 5, acts.days + 1, Some(args.live_rate), false)?;
+    let Sent {
+        transactions, images, ..
+    } = acts.sent;
 
     shutdown.request("the demo is over");
     let collected: Collected = collector.finish()?;
     stack.join(&shutdown)?;
-    let throughput = collected.throughput(trained.transactions, fast.transactions);
-    report::make(
-        resolved,
-        &input,
-        &collected,
-        report::Produced {
-            transactions: total,
-            throughput,
-        },
-    )
+    let produced = report::Produced {
+        transactions,
+        images,
+        throughput: collected.throughput(trained, fast),
+    };
+    report::make(resolved, &tables, &collected, produced)
 }
 
 /// The parts of the simulated stream.
 struct Acts<'a> {
-    input: &'a Path,
+    tables: &'a Tables,
     resolved: &'a Resolved,
     start_us: i64,
     days: i64,
+    collector: &'a Collector,
+    shutdown: &'a Shutdown,
+    /// All that has been sent so far.
+    sent: Sent,
 }
 
 impl Acts<'_> {
-    fn play(&self, from_day: i64, to_day: i64, rate: Option<f64>, labels: bool) -> anyhow::Result<Sent> {
+    /// Sends a part and waits until all of it is scored; how many transactions it had.
+    fn play(&mut self, from_day: i64, to_day: i64, rate: Option<f64>, labels: bool) -> anyhow::Result<u64> {
         let last = to_day > self.days;
         let args = ProduceArgs {
-            input: Some(self.input.to_owned()),
-            images: None,
+            input: Some(self.tables.transactions.clone()),
+            images: Some(self.tables.images.clone()),
             mapping: None,
             image_mapping: None,
             from: Some(self.start_us + from_day * DAY_US),
@@ -192,26 +228,46 @@ impl Acts<'_> {
             no_labels: !labels,
             format: Format::Text,
         };
-        produce(&args, self.resolved)
+        let sent = produce(&args, self.resolved)?;
+        self.sent.transactions += sent.transactions;
+        self.sent.images += sent.images;
+        let Sent {
+            transactions, images, ..
+        } = self.sent;
+        self.wait(&format!("all of {transactions} transactions and {images} images"), || {
+            Ok(self.collector.scored() >= transactions && self.collector.images() >= images)
+        })?;
+        Ok(sent.transactions)
     }
-}
 
-fn wait(collector: &Collector, transactions: u64, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while collector.scored() < transactions {
-        ensure!(
-            !shutdown.is_requested(),
-            "stopped: {}",
-            shutdown.reason().unwrap_or_default()
-        );
-        ensure!(
-            Instant::now() < deadline,
-            "{} of {transactions} scored after {PATIENCE:?}",
-            collector.scored()
-        );
-        std::thread::sleep(Duration::from_millis(5));
+    /// Waits for the first model of images, which is in training by now.
+    fn wait_for_image_model(&self) -> anyhow::Result<()> {
+        let registry = Registry::open(self.resolved.store()?);
+        let there = || Ok(registry.current(IMAGE_CHAMPION)?.is_some());
+        if !there()? {
+            say("waiting for the first model of images");
+        }
+        self.wait("a model of images", there)
     }
-    Ok(())
+
+    fn wait(&self, what: &str, done: impl Fn() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while !done()? {
+            ensure!(
+                !self.shutdown.is_requested(),
+                "stopped: {}",
+                self.shutdown.reason().unwrap_or_default()
+            );
+            ensure!(
+                Instant::now() < deadline,
+                "{what} not there after {PATIENCE:?}: {} transactions and {} images are scored",
+                self.collector.scored(),
+                self.collector.images()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
 }
 
 fn say(text: &str) {

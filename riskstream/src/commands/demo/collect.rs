@@ -1,6 +1,6 @@
 //! A consumer of scores beside the demo: it counts, and remembers what it saw and when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::anyhow;
 use runtime::clock::{Clock, SystemClock};
-use schema::Score;
+use schema::{Score, SubjectKind};
 
 use crate::commands::consume::Reader;
 use crate::config::Resolved;
@@ -18,10 +18,18 @@ use crate::config::Resolved;
 pub(super) struct Collected {
     /// The score of each transaction; none where there was no model yet.
     pub(super) scores: BTreeMap<String, Option<f64>>,
+    /// The score of each image; none where there was no model yet.
+    pub(super) image_scores: BTreeMap<String, Option<f64>>,
     /// Scores that came a second time.
     pub(super) duplicates: u64,
-    /// From the timestamp of the raw record to the score in the consumer's hands.
+    /// Later revisions of transactions: an image has come after them.
+    pub(super) revisions: u64,
+    /// The revisions of transactions that have come.
+    seen: BTreeSet<(String, i32)>,
+    /// From the timestamp of a transaction's raw record to its score in the consumer's hands.
     pub(super) latency_ms: Vec<i64>,
+    /// The same for images.
+    pub(super) image_latency_ms: Vec<i64>,
     /// When how many transactions were scored: one entry a poll.
     pub(super) progress: Vec<(Instant, u64)>,
     /// Versions of the models that scored, and how many each.
@@ -31,6 +39,7 @@ pub(super) struct Collected {
 #[derive(Default)]
 struct Shared {
     scored: AtomicU64,
+    images: AtomicU64,
     measure: AtomicBool,
     stop: AtomicBool,
 }
@@ -56,6 +65,8 @@ impl Collector {
                             serde_json::from_slice(record.payload.as_deref().unwrap_or_default())?;
                         collected.take(score, of_thread.measure.load(Ordering::Relaxed));
                     }
+                    let images = collected.image_scores.len() as u64;
+                    of_thread.images.store(images, Ordering::Relaxed);
                     let scored = collected.scores.len() as u64;
                     if of_thread.scored.swap(scored, Ordering::Relaxed) != scored {
                         collected.progress.push((Instant::now(), scored));
@@ -69,6 +80,11 @@ impl Collector {
     /// Transactions scored so far.
     pub(super) fn scored(&self) -> u64 {
         self.shared.scored.load(Ordering::Relaxed)
+    }
+
+    /// Images scored so far.
+    pub(super) fn images(&self) -> u64 {
+        self.shared.images.load(Ordering::Relaxed)
     }
 
     /// From now on the latency of each score is kept.
@@ -103,15 +119,24 @@ impl Collected {
     }
 
     fn take(&mut self, score: Score, measure: bool) {
-        if measure {
-            self.latency_ms
-                .push(SystemClock.now_us() / 1000 - score.source.timestamp_ms);
-        }
+        let latency_ms = SystemClock.now_us() / 1000 - score.source.timestamp_ms;
         if let Some(version) = score.version {
             *self.versions.entry(version).or_default() += 1;
         }
-        if self.scores.insert(score.transaction_id, score.score).is_some() {
-            self.duplicates += 1;
+        if let Some(image) = score.image_id.filter(|_| score.subject == SubjectKind::Image) {
+            self.image_latency_ms.extend(measure.then_some(latency_ms));
+            self.duplicates += u64::from(self.image_scores.insert(image, score.score).is_some());
+            return;
         }
+        let (id, revision) = (score.transaction_id, score.revision);
+        let new = revision == 0 || self.seen.insert((id.clone(), revision));
+        let before = if revision == 0 {
+            self.latency_ms.extend(measure.then_some(latency_ms));
+            self.scores.insert(id, score.score)
+        } else {
+            self.revisions += 1;
+            None
+        };
+        self.duplicates += u64::from(!new || before.is_some());
     }
 }
