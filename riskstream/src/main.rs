@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use runtime::config::{Loaded, Override};
 
-use crate::commands::{consume, demo, models, produce, topics, train, up};
+use crate::commands::{consume, demo, images, models, produce, topics, train, up};
 use crate::config::{Config, Resolved};
 
 #[global_allocator]
@@ -61,6 +61,9 @@ enum Command {
     Topics(topics::TopicsCommand),
     /// Writes a reproducible stream of card transactions with frauds and labels.
     Simulate(simulate::SimulateArgs),
+    /// Looks at images of documents.
+    #[command(subcommand)]
+    Images(images::ImagesCommand),
     /// Sends a table of transactions, and the labels in it, to the raw topics in time order.
     Produce(produce::ProduceArgs),
     /// Reads a topic, decoded.
@@ -110,6 +113,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli, out: &mut impl Write) -> anyhow::Result<()> {
     match cli.command {
         Command::Simulate(args) => return simulate::run(&args, out),
+        Command::Images(command) => return images::run(&command, out),
         Command::Config(ConfigCommand::Show { default: true, .. }) => {
             return Ok(out.write_all(config::DEFAULT.as_bytes())?);
         }
@@ -143,7 +147,7 @@ fn with_config(command: Command, resolved: Resolved, out: &mut impl Write) -> an
                 .transpose()?;
             evaluate::run(&args, mapping, out)
         }
-        Command::Simulate(_) | Command::Config(_) => {
+        Command::Simulate(_) | Command::Images(_) | Command::Config(_) => {
             unreachable!("these need no configuration and have returned")
         }
     }
