@@ -3,6 +3,7 @@
 pub(crate) mod consume;
 pub(crate) mod demo;
 pub(crate) mod explain;
+pub(crate) mod images;
 pub(crate) mod models;
 pub(crate) mod produce;
 pub(crate) mod topics;

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use runtime::config::{Loaded, Override};
 
-use crate::commands::{consume, demo, explain, models, produce, topics, train, up};
+use crate::commands::{consume, demo, explain, images, models, produce, topics, train, up};
 use crate::config::{Config, Resolved};
 use crate::evaluate::{LabelMapping, Subjects};
 
@@ -62,6 +62,9 @@ enum Command {
     Topics(topics::TopicsCommand),
     /// Writes a reproducible stream of card transactions with frauds and labels.
     Simulate(simulate::SimulateArgs),
+    /// Looks at images of documents.
+    #[command(subcommand)]
+    Images(images::ImagesCommand),
     /// Sends a table of transactions, and the labels in it, to the raw topics in time order.
     Produce(produce::ProduceArgs),
     /// Reads a topic, decoded.
@@ -136,6 +139,13 @@ fn with_config(command: Command, resolved: Resolved, out: &mut impl Write) -> an
         Command::Produce(args) => produce::run(&args, &resolved, out),
         Command::Consume(args) => consume::run(&args, &resolved, out),
         Command::Train(args) => train::run(&args, &resolved, out),
+        Command::Images(command) => {
+            let handling = images::Handling {
+                frame: resolved.config.preprocess.images.frame,
+                augmentation: resolved.config.trainer.images.augmentation.clone(),
+            };
+            images::run(&command, &handling, out)
+        }
         Command::Explain(args) => explain::run(&args, &resolved, out),
         Command::Model(command) => models::run(&command, &resolved, out),
         Command::Demo(args) => demo::run(&args, resolved, out),

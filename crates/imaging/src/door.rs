@@ -107,6 +107,15 @@ impl Image {
     pub fn to_png(&self) -> Vec<u8> {
         encode::whole_png(self)
     }
+
+    /// The image as a JPEG file of a quality from 1 to 100.
+    ///
+    /// # Panics
+    /// If a side is longer than the 65,535 pixels that a JPEG can have.
+    #[must_use]
+    pub fn to_jpeg(&self, quality: u8) -> Vec<u8> {
+        encode::whole_jpeg(self, quality)
+    }
 }
 
 /// Admits a file as an image, or says why not.

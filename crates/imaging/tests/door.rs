@@ -7,7 +7,7 @@
 mod files;
 
 use files::*;
-use imaging::{Admitted, Format, Limits, PerceptualHash, Refusal, admit};
+use imaging::{Admitted, Format, Limits, PerceptualHash, Recipe, Refusal, Step, admit};
 use proptest::prelude::*;
 
 fn admitted(file: &[u8]) -> Admitted {
@@ -313,6 +313,19 @@ fn limits_are_those_given() {
 fn the_hash_is_that_of_the_first_frame() {
     let admitted = admitted(&png(120, 90));
     assert_eq!(admitted.phash, PerceptualHash::of(&admitted.frames[0]));
+}
+
+#[test]
+fn an_image_saved_as_jpeg_is_admitted_as_augmentation_shows_it() {
+    let image = admitted(&png(120, 90)).frames.remove(0);
+    let lossy = |quality| Recipe {
+        steps: vec![Step::Jpeg { quality }],
+    };
+    for quality in [40, 75, 95] {
+        let file = image.to_jpeg(quality);
+        assert_eq!(admitted(&file).frames, [lossy(quality).apply(&image)]);
+    }
+    assert!(image.to_jpeg(40).len() < image.to_jpeg(95).len());
 }
 
 proptest! {

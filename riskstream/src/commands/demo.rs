@@ -234,9 +234,10 @@ impl Acts<'_> {
         let Sent {
             transactions, images, ..
         } = self.sent;
-        self.wait(&format!("all of {transactions} transactions and {images} images"), || {
-            Ok(self.collector.scored() >= transactions && self.collector.images() >= images)
-        })?;
+        self.wait(
+            &format!("all of {transactions} transactions and {images} images"),
+            || Ok(self.collector.scored() >= transactions && self.collector.images() >= images),
+        )?;
         Ok(sent.transactions)
     }
 

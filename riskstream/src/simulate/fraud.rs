@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use super::customer::Customer;
 use super::purchase::{
-    DAY_MS, Day, Fraud, HOUR_MS, Purchase, Scenario, cents, channel, device, usual_amount,
+    DAY_MS, Day, Fraud, HOUR_MS, Purchase, Scenario, cents, channel, days_ms, device, usual_amount,
 };
 use super::random::{Dice, Use, whole};
 use super::world::World;
@@ -184,11 +184,6 @@ fn found_out(dice: &mut Dice, first_ms: i64) -> Option<i64> {
 
 fn case_closed(dice: &mut Dice, from_ms: i64) -> i64 {
     from_ms + HOUR_MS + days_ms(dice.log_normal(CASE_DAYS.0, CASE_DAYS.1))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a day's milliseconds")]
-fn days_ms(days: f64) -> i64 {
-    whole(days * DAY_MS as f64)
 }
 
 #[cfg(test)]

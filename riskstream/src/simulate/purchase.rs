@@ -206,6 +206,12 @@ pub(super) fn cents(amount: f64) -> i64 {
     whole(amount * 100.0).max(50)
 }
 
+/// So many days in milliseconds.
+#[expect(clippy::cast_precision_loss, reason = "a day's milliseconds")]
+pub(super) fn days_ms(days: f64) -> i64 {
+    whole(days * DAY_MS as f64)
+}
+
 /// How a card is used at a terminal for an amount.
 pub(super) fn channel(dice: &mut Dice, terminal: u32, amount_minor: i64, world: &World) -> Channel {
     let contactless = if amount_minor <= 5_000 { 0.8 } else { 0.15 };

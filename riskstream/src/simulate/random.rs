@@ -17,6 +17,12 @@ pub(super) enum Use {
     Day = 4,
     /// What fraudsters do on a day.
     Fraud = 5,
+    /// Which documents of a day are photographed or scanned, and what becomes of each.
+    Document = 6,
+    /// What a merchant's receipts look like.
+    Merchant = 7,
+    /// What a customer's cheques look like, and the customer's hand.
+    Chequebook = 8,
 }
 
 /// A source of chance.
@@ -62,6 +68,21 @@ impl Dice {
     /// A whole number from `low` to `high`, both included.
     pub(super) fn count(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high - low + 1)
+    }
+
+    /// A whole number from 0 to one below `n`; 0 if there is none.
+    pub(super) fn whole_below(&mut self, n: i32) -> i32 {
+        i32::try_from(self.below(usize::try_from(n).unwrap_or(0))).unwrap_or(0)
+    }
+
+    /// A byte below `n`, which is at least 1.
+    pub(super) fn byte_below(&mut self, n: u8) -> u8 {
+        u8::try_from(self.below(usize::from(n))).unwrap_or(0)
+    }
+
+    /// One of several things, of which there is at least one.
+    pub(super) fn pick<T: Copy>(&mut self, things: &[T]) -> T {
+        things[self.below(things.len())]
     }
 
     /// Whether something of this probability happens.

@@ -67,18 +67,32 @@ pub(super) fn whole_png(image: &Image) -> Vec<u8> {
     output.bytes
 }
 
+/// The image as a JPEG.
+///
+/// # Panics
+/// If a side is longer than the 65,535 pixels that a JPEG can have.
+pub(super) fn whole_jpeg(image: &Image, quality: u8) -> Vec<u8> {
+    let mut file = Vec::new();
+    let encoder = JpegEncoder::new_with_quality(&mut file, quality);
+    encoder
+        .write_image(
+            image.pixels(),
+            image.width(),
+            image.height(),
+            ExtendedColorType::Rgb8,
+        )
+        .expect("memory takes whatever the encoder writes");
+    file
+}
+
 /// The image as JPEG artefacts leave it.
 ///
 /// # Panics
 /// If a side is longer than the 65,535 pixels that a JPEG can have.
 pub(crate) fn lossy_copy(image: &Image, quality: u8) -> Image {
-    let mut file = Vec::new();
-    let encoder = JpegEncoder::new_with_quality(&mut file, quality);
     let (width, height) = (image.width(), image.height());
-    encoder
-        .write_image(image.pixels(), width, height, ExtendedColorType::Rgb8)
-        .expect("memory takes whatever the encoder writes");
-    let pixels = jpeg::decode(&file, width, height).expect("what has just been encoded can be decoded");
+    let pixels = jpeg::decode(&whole_jpeg(image, quality), width, height)
+        .expect("what has just been encoded can be decoded");
     Image::new(width, height, pixels)
 }
 

@@ -103,6 +103,11 @@ impl Latency {
             p99: percentile(&settled, 99),
         }
     }
+
+    fn text(&self) -> String {
+        let ms = |x: Option<i64>| x.map_or_else(|| "–".to_owned(), |x| x.to_string());
+        format!("p50 {} ms, p99 {} ms", ms(self.p50), ms(self.p99))
+    }
 }
 
 /// Holds the scores against the simulation's truth.
@@ -154,7 +159,6 @@ impl Report {
     pub(super) fn text(&self, folder: &Path) -> String {
         let mut text = String::new();
         let number = |x: Option<f64>| x.map_or_else(|| "–".to_owned(), |x| format!("{x:.3}"));
-        let ms = |x: Option<i64>| x.map_or_else(|| "–".to_owned(), |x| x.to_string());
         let rows = [
             ("transactions produced", self.transactions.to_string()),
             (
@@ -162,7 +166,10 @@ impl Report {
                 format!("{} ({} twice)", self.scores, self.duplicates),
             ),
             ("models trained while streaming", self.models.to_string()),
-            ("transactions scored by a model", self.scored_by_a_model.to_string()),
+            (
+                "transactions scored by a model",
+                self.scored_by_a_model.to_string(),
+            ),
             ("AUC ROC of those", number(self.auc_roc)),
             ("average precision of those", number(self.average_precision)),
             (
@@ -184,22 +191,8 @@ impl Report {
                 self.throughput_per_s
                     .map_or_else(|| "–".to_owned(), |x| format!("{x:.0} transactions/s")),
             ),
-            (
-                "latency at the live rate",
-                format!(
-                    "p50 {} ms, p99 {} ms",
-                    ms(self.latency_ms.p50),
-                    ms(self.latency_ms.p99)
-                ),
-            ),
-            (
-                "the same for images",
-                format!(
-                    "p50 {} ms, p99 {} ms",
-                    ms(self.image_latency_ms.p50),
-                    ms(self.image_latency_ms.p99)
-                ),
-            ),
+            ("latency at the live rate", self.latency_ms.text()),
+            ("the same for images", self.image_latency_ms.text()),
         ];
         for (name, value) in rows {
             let _ = writeln!(text, "{name:32} {value}");
