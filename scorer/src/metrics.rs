@@ -1,12 +1,16 @@
 //! What the scorer tells about itself.
 
 use metrics::{counter, gauge, histogram};
-use schema::Decision;
+use schema::{Score, SubjectKind};
 
 /// Rows were taken, each once.
-pub(crate) fn received(rows: usize, repeated: usize) {
+pub(crate) fn received(rows: usize) {
     counter!("riskstream_scorer_rows_received_total").increment(rows as u64);
-    counter!("riskstream_scorer_rows_repeated_total").increment(repeated as u64);
+}
+
+/// Rows came again, and were passed over.
+pub(crate) fn repeated(rows: usize) {
+    counter!("riskstream_scorer_rows_repeated_total").increment(rows as u64);
 }
 
 /// Scores are committed.
@@ -15,9 +19,16 @@ pub(crate) fn written(scores: usize) {
 }
 
 /// A row was scored.
-pub(crate) fn scored(decision: Decision, latency_seconds: f64) {
-    counter!("riskstream_scorer_decisions_total", "decision" => decision.name()).increment(1);
-    histogram!("riskstream_scorer_latency_seconds").record(latency_seconds);
+pub(crate) fn scored(score: &Score, latency_seconds: Option<f64>) {
+    let subject = match score.subject {
+        SubjectKind::Transaction => "transaction",
+        SubjectKind::Image => "image",
+    };
+    let decision = score.decision.name();
+    counter!("riskstream_scorer_decisions_total", "subject" => subject, "decision" => decision).increment(1);
+    if let Some(seconds) = latency_seconds {
+        histogram!("riskstream_scorer_latency_seconds", "subject" => subject).record(seconds);
+    }
 }
 
 /// A batch was scored and committed.

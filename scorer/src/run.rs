@@ -151,6 +151,7 @@ impl<'a> Worker<'a> {
                 continue;
             }
             let rows = of_lane(self.settings.lane, take(record, &mut progress.marks)?)?;
+            metrics::received(rows.num_rows());
             progress.position = record.offset + 1;
             self.moved.insert(partition);
             scores.extend(score(
@@ -200,7 +201,7 @@ fn take(record: &Record, marks: &mut Marks) -> Result<RecordBatch, ScorerError> 
             offset,
             source,
         })?;
-    metrics::received(rows.num_rows() - first, first);
+    metrics::repeated(first);
     Ok(rows.slice(first, rows.num_rows() - first))
 }
 
@@ -224,9 +225,8 @@ fn report(scores: &[Score], scoring: Duration, commit: Duration, now_us: i64) {
     metrics::written(scores.len());
     metrics::batch(scores.len(), scoring.as_secs_f64(), commit.as_secs_f64());
     for score in scores {
-        metrics::scored(
-            score.decision,
-            (now_us / 1000 - score.source.timestamp_ms) as f64 / 1e3,
-        );
+        // What a later revision waited for is its image, and not told by its source.
+        let latency_ms = (score.revision == 0).then(|| now_us / 1000 - score.source.timestamp_ms);
+        metrics::scored(score, latency_ms.map(|ms| ms as f64 / 1e3));
     }
 }
