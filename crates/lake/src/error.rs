@@ -12,7 +12,7 @@ pub type Result<T> = std::result::Result<T, LakeError>;
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
     /// The address names a kind of storage that is not supported.
-    #[error("no storage for the scheme {scheme:?}; supported are file:// and plain paths")]
+    #[error("no storage for the scheme {scheme:?}; supported are file://, s3:// and plain paths")]
     UnsupportedScheme {
         /// The address's scheme.
         scheme: String,

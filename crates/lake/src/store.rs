@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use tokio::runtime::Runtime;
 use url::Url;
@@ -34,17 +36,20 @@ pub struct ObjectInfo {
 }
 
 impl Store {
-    /// Opens the store at a `file://` address or a plain path, and creates the folder where it is missing.
+    /// Opens the store at a plain path or a `file://` address, and creates the folder where it is missing; or at an
+    /// `s3://bucket/prefix` address, of Amazon's or any storage of that protocol. How to reach that and the credentials
+    /// are told by the environment, as its other clients are told: `AWS_ENDPOINT`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`,
+    /// `AWS_SECRET_ACCESS_KEY` and so on. Nothing is asked of it before the first object is.
     ///
     /// # Errors
-    /// [`LakeError::UnsupportedScheme`] for other addresses, [`LakeError::Open`] where the folder cannot be had.
+    /// [`LakeError::UnsupportedScheme`] for other addresses, [`LakeError::Open`] where the place cannot be had.
     pub fn open(url_or_path: &str) -> Result<Self> {
         if !url_or_path.contains("://") {
             return Self::open_folder(url_or_path, FilePath::new(url_or_path));
         }
         let url = Url::parse(url_or_path).map_err(|e| open_error(url_or_path, e))?;
-        // Further schemes (S3 and its kin) get their arm, and their object store, here.
         match url.scheme() {
+            "s3" => Self::open_bucket(url_or_path, url),
             "file" => {
                 let folder = url
                     .to_file_path()
@@ -57,18 +62,34 @@ impl Store {
         }
     }
 
+    fn open_bucket(location: &str, mut root: Url) -> Result<Self> {
+        let bucket = AmazonS3Builder::from_env()
+            .with_url(location)
+            .build()
+            .map_err(|e| open_error(location, e))?;
+        let prefix = Path::from_url_path(root.path()).map_err(|e| open_error(location, e))?;
+        if !root.path().ends_with('/') {
+            root.set_path(&format!("{}/", root.path()));
+        }
+        Self::with(location, Arc::new(PrefixStore::new(bucket, prefix)), root)
+    }
+
     fn open_folder(location: &str, folder: &FilePath) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|e| open_error(location, e))?;
         let folder = folder.canonicalize().map_err(|e| open_error(location, e))?;
         let objects = LocalFileSystem::new_with_prefix(&folder).map_err(|e| open_error(location, e))?;
         let root =
             Url::from_directory_path(&folder).map_err(|()| open_error(location, "not an absolute path"))?;
+        Self::with(location, Arc::new(objects), root)
+    }
+
+    fn with(location: &str, objects: Arc<dyn ObjectStore>, root: Url) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|e| open_error(location, e))?;
         Ok(Self {
-            objects: Arc::new(objects),
+            objects,
             root,
             runtime: Arc::new(runtime),
         })
@@ -260,9 +281,9 @@ mod tests {
         let url = Url::from_directory_path(folder.path()).unwrap();
         Store::open(url.as_str()).unwrap().put("x", "y").unwrap();
         assert_eq!(std::fs::read(folder.path().join("x")).unwrap(), b"y");
-        let refused = Store::open("s3://bucket/prefix").unwrap_err();
+        let refused = Store::open("ftp://host/folder").unwrap_err();
         assert!(
-            matches!(&refused, LakeError::UnsupportedScheme { scheme } if scheme == "s3"),
+            matches!(&refused, LakeError::UnsupportedScheme { scheme } if scheme == "ftp"),
             "{refused}"
         );
         assert!(!refused.is_retryable());
