@@ -79,6 +79,24 @@ impl Pipeline {
     /// If the broker or the topics cannot be had.
     #[must_use]
     pub fn with_config(name: &str, config: Option<&Path>, settings: &[(&str, &str)]) -> Self {
+        Self::with(name, config, settings, &[])
+    }
+
+    /// The same with variables of the environment that every process gets.
+    ///
+    /// # Panics
+    /// If the broker or the topics cannot be had.
+    #[must_use]
+    pub fn with_variables(name: &str, settings: &[(&str, &str)], variables: &[(&str, String)]) -> Self {
+        Self::with(name, None, settings, variables)
+    }
+
+    fn with(
+        name: &str,
+        config: Option<&Path>,
+        settings: &[(&str, &str)],
+        variables: &[(&str, String)],
+    ) -> Self {
         let id = unique(name);
         let folder = TempDir::with_prefix("riskstream-test-").expect("a temporary folder");
         let mut arguments = own_settings(&id, folder.path());
@@ -91,7 +109,11 @@ impl Pipeline {
         let pipeline = Self {
             id,
             folder,
-            cli: Cli::new().with_arguments(arguments),
+            cli: variables
+                .iter()
+                .fold(Cli::new().with_arguments(arguments), |cli, (name, value)| {
+                    cli.with_variable(name, value)
+                }),
             running: BTreeMap::new(),
         };
         let _ = pipeline.cli.run(&["topics", "create"]).ok();
