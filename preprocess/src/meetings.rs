@@ -1,6 +1,6 @@
 //! Images meet their transactions in the last stage: whichever comes first waits for the other, for a while.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -57,12 +57,14 @@ pub(crate) fn key(account: &str, transaction_id: &str) -> u128 {
 }
 
 /// Things that wait, by their key: for a window of order time, and no more than so many, the oldest first forgotten.
+///
+/// What is forgotten follows from what waits alone, so that a restored one goes on alike (R11).
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting<T> {
     window_us: i64,
     most: usize,
     by_key: HashMap<u128, (i64, T)>,
-    by_time: VecDeque<(i64, u128)>,
+    by_time: BTreeSet<(i64, u128)>,
 }
 
 impl<T> Waiting<T> {
@@ -71,7 +73,7 @@ impl<T> Waiting<T> {
             window_us,
             most,
             by_key: HashMap::new(),
-            by_time: VecDeque::new(),
+            by_time: BTreeSet::new(),
         }
     }
 
@@ -80,10 +82,10 @@ impl<T> Waiting<T> {
         if self.most == 0 {
             return;
         }
-        let before = self.by_key.insert(key, (at_us, value));
-        if before.is_none_or(|(since_us, _)| since_us != at_us) {
-            self.by_time.push_back((at_us, key));
+        if let Some((since_us, _)) = self.by_key.insert(key, (at_us, value)) {
+            self.by_time.remove(&(since_us, key));
         }
+        self.by_time.insert((at_us, key));
         while self.by_time.len() > self.most {
             self.forget_oldest();
         }
@@ -92,21 +94,13 @@ impl<T> Waiting<T> {
     /// Forgets what has waited longer than the window at this time.
     pub(crate) fn forget(&mut self, now_us: i64) {
         let before = now_us.saturating_sub(self.window_us);
-        while self.by_time.front().is_some_and(|(at_us, _)| *at_us < before) {
+        while self.by_time.first().is_some_and(|(at_us, _)| *at_us < before) {
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) {
-        let Some((at_us, key)) = self.by_time.pop_front() else {
-            return;
-        };
-        // One that has come again since has another time.
-        if self
-            .by_key
-            .get(&key)
-            .is_some_and(|(since_us, _)| *since_us == at_us)
-        {
+        if let Some((_, key)) = self.by_time.pop_first() {
             self.by_key.remove(&key);
         }
     }
@@ -117,10 +111,8 @@ impl<T> Waiting<T> {
 
     /// What waits, by rising time.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u128, i64, &T)> {
-        self.by_time.iter().filter_map(|(at_us, key)| {
-            let (since_us, value) = self.by_key.get(key)?;
-            (since_us == at_us).then_some((*key, *at_us, value))
-        })
+        let waiting = self.by_time.iter();
+        waiting.filter_map(|(at_us, key)| Some((*key, *at_us, &self.by_key.get(key)?.1)))
     }
 }
 
@@ -158,6 +150,26 @@ mod tests {
         waiting.forget(15);
         assert_eq!(waiting.get_mut(1), Some(&mut "new"));
         assert_eq!(waiting.iter().count(), 1);
+    }
+
+    #[test]
+    fn a_restored_one_forgets_alike() {
+        let mut waiting = Waiting::new(1_000, 3);
+        for (at_us, key) in (0..).zip([1, 2, 2]) {
+            waiting.insert(key, at_us, key);
+        }
+        let mut restored = Waiting::new(1_000, 3);
+        for (key, at_us, value) in waiting.iter() {
+            restored.insert(key, at_us, *value);
+        }
+        for key in [3, 4] {
+            let at_us = i64::try_from(key).expect("small");
+            waiting.insert(key, at_us, key);
+            restored.insert(key, at_us, key);
+            let keys = |waiting: &Waiting<u128>| waiting.iter().map(|(key, ..)| key).collect::<Vec<_>>();
+            assert_eq!(keys(&restored), keys(&waiting));
+        }
+        assert_eq!(waiting.iter().count(), 3, "a repeat takes one place");
     }
 
     #[test]

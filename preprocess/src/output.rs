@@ -52,6 +52,15 @@ impl SeenColumns {
         [self.count, self.other_accounts, self.seconds_ago]
     }
 
+    /// Of [`SeenColumns::values`].
+    fn with([count, other_accounts, seconds_ago]: [Option<f64>; 3]) -> Self {
+        Self {
+            count,
+            other_accounts,
+            seconds_ago,
+        }
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "counts and times as features")]
     pub(crate) fn of(seen: SeenBefore, at_us: i64) -> Self {
         Self {
@@ -120,7 +129,9 @@ impl Output {
             builder.append_option(value.filter(|x| !x.is_nan()));
         }
         if let Some(seen) = &mut self.seen {
-            seen.push(added.seen.unwrap_or_default());
+            // A transaction tells what its image does.
+            let of_image = || added.image.as_ref().map(|image| SeenColumns::with(image.seen));
+            seen.push(added.seen.or_else(of_image).unwrap_or_default());
         }
         self.image.push(added.image.as_ref().map(|image| {
             self.images.push(Arc::clone(image));

@@ -13,10 +13,10 @@ use schema::time;
 use tracing::{debug, info};
 
 use crate::config::Settings;
-use crate::dataset::{Dataset, features_table, inputs};
+use crate::dataset::{Dataset, inputs};
 use crate::error::TrainerError;
 use crate::outcome::{Outcome, Report, decide};
-use crate::run::complete_up_to;
+use crate::run::newest;
 
 /// Trains with what was known at a time (the newest one that the tables are complete up to, if none is given),
 /// publishes the bundle, and announces it: as champion if it passes the gate, as challenger if not. `go_on` is asked
@@ -31,8 +31,7 @@ pub fn train_as_of(
     go_on: &dyn Fn() -> bool,
 ) -> Result<Report, TrainerError> {
     let began = Instant::now();
-    let newest = || Ok::<_, TrainerError>(complete_up_to(settings, &features_table(settings)?));
-    let Some(as_of_us) = as_of_us.map_or_else(newest, |at| Ok(Some(at)))? else {
+    let Some(as_of_us) = as_of_us.map_or_else(|| newest(settings), |at| Ok(Some(at)))? else {
         return Err(TrainerError::TooFew {
             transactions: 0,
             frauds: 0,

@@ -12,7 +12,7 @@ use schema::layout::progress_id;
 use tracing::{error, info};
 
 use crate::config::{Schedule, Settings};
-use crate::dataset::features_table;
+use crate::dataset::{features_table, labels_table};
 use crate::error::TrainerError;
 use crate::fusion::train_fusion_as_of;
 use crate::images::{images_table, train_images_as_of};
@@ -34,13 +34,10 @@ pub fn run(
     tell_again(settings)?;
     health.ready(true);
     let mut last_us = last_training(settings)?;
-    let mut examples = match settings.model {
-        ModelKind::Image => images_table(settings)?,
-        ModelKind::Transaction | ModelKind::Fusion => features_table(settings)?,
-    };
+    let mut tables = tables(settings)?;
     while !shutdown.wait(settings.section.poll_interval) {
         health.progress();
-        let Some(due_us) = due(settings, &mut examples, clock)? else {
+        let Some(due_us) = due(settings, &mut tables, clock)? else {
             continue;
         };
         if last_us.is_some_and(|last| due_us <= last) {
@@ -85,12 +82,12 @@ fn attempt(settings: &Settings, as_of_us: i64, clock: &dyn Clock, go_on: &dyn Fn
 }
 
 /// The newest time at which a training is due: the last multiple of `every`.
-fn due(settings: &Settings, examples: &mut Table, clock: &dyn Clock) -> Result<Option<i64>, TrainerError> {
+fn due(settings: &Settings, tables: &mut [Table], clock: &dyn Clock) -> Result<Option<i64>, TrainerError> {
     let now_us = match settings.section.schedule {
         Schedule::Clock => Some(clock.now_us()),
         Schedule::EventTime => {
-            examples.reload()?;
-            complete_up_to(settings, examples)
+            tables.iter_mut().try_for_each(Table::reload)?;
+            complete_up_to(settings, tables)
         }
     };
     let every = match settings.model {
@@ -101,12 +98,34 @@ fn due(settings: &Settings, examples: &mut Table, clock: &dyn Clock) -> Result<O
     Ok(now_us.map(|now_us| now_us.div_euclid(every_us) * every_us))
 }
 
-/// The event time up to which all partitions of the feature rows are in a table.
-pub(crate) fn complete_up_to(settings: &Settings, table: &Table) -> Option<i64> {
-    let progress = table.progress("");
-    let watermarks =
-        (0..settings.partitions).map(|partition| progress.get(&progress_id(partition, "watermark")));
-    watermarks.collect::<Option<Vec<_>>>()?.into_iter().min().copied()
+/// The tables that a model is trained from.
+fn tables(settings: &Settings) -> Result<Vec<Table>, TrainerError> {
+    let mut tables = vec![labels_table(settings)?];
+    if settings.model != ModelKind::Image {
+        tables.push(features_table(settings)?);
+    }
+    if settings.model != ModelKind::Transaction {
+        tables.push(images_table(settings)?);
+    }
+    Ok(tables)
+}
+
+/// The newest time whose knowledge can be trained on: all tables are complete up to it.
+pub(crate) fn newest(settings: &Settings) -> Result<Option<i64>, TrainerError> {
+    Ok(complete_up_to(settings, &tables(settings)?))
+}
+
+/// The event time up to which all partitions of the log are in all of these tables: a training that labels are missing
+/// from would be another one when it is tried again.
+fn complete_up_to(settings: &Settings, tables: &[Table]) -> Option<i64> {
+    let of_table = |table: &Table| {
+        let progress = table.progress("");
+        let watermarks = (0..settings.partitions)
+            .map(|partition| progress.get(&progress_id(partition, "watermark")).copied());
+        watermarks.collect::<Option<Vec<_>>>()?.into_iter().min()
+    };
+    let complete = tables.iter().map(of_table).collect::<Option<Vec<_>>>()?;
+    complete.into_iter().min()
 }
 
 /// When the newest model was trained that the gate has decided on. One without a decision was cut short: it is trained

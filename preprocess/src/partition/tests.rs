@@ -7,13 +7,20 @@ use eventlog::Word;
 use features::{Aggregate, FeatureSpec, Plan};
 use imaging::Frame;
 use lake::Store;
-use schema::{Event, EventBuilder, Label, Layout, Origin, SourceTopic, Subject, Transaction, Verdict};
+use schema::{
+    Event, EventBuilder, Image, ImageFile, Label, Layout, Origin, SourceTopic, Subject, Transaction, Verdict,
+};
 use stream::Kafka;
 
 use super::*;
 use crate::config::{ImagesSection, Section};
 
 const DAY: Duration = Duration::from_secs(86_400);
+const PLACE: Place = Place {
+    partition: 0,
+    partitions: 1,
+    targets: 1,
+};
 
 /// The first of these stages, which counts the frauds of its entity.
 fn settings(folder: &std::path::Path, stages: &[&str]) -> StageSettings {
@@ -22,7 +29,12 @@ fn settings(folder: &std::path::Path, stages: &[&str]) -> StageSettings {
         window: Some(DAY),
         ..FeatureSpec::new("frauds", Aggregate::FraudCount)
     };
-    let plan = Plan::compile(&[spec], None, stages[0], stages.len() == 1, &[]);
+    stage(folder, stages, 0, spec)
+}
+
+/// One of these stages, with one feature.
+fn stage(folder: &std::path::Path, stages: &[&str], place: usize, spec: FeatureSpec) -> StageSettings {
+    let plan = Plan::compile(&[spec], None, stages[place], place + 1 == stages.len(), &[]);
     StageSettings {
         section: Section {
             group: "group".into(),
@@ -41,7 +53,7 @@ fn settings(folder: &std::path::Path, stages: &[&str]) -> StageSettings {
         },
         kafka: Kafka::new("nowhere:1", "test", BTreeMap::new()).expect("nothing to refuse"),
         store: Store::open(folder.to_str().expect("a text")).expect("a folder"),
-        place: 0,
+        place,
         input: "in".into(),
         output: "out".into(),
         layout: Arc::new(Layout {
@@ -94,11 +106,6 @@ fn fraud(subject: Subject, at_us: i64) -> (Event, i64) {
 fn passed_on(stages: &[&str], events: &[(Event, i64)]) -> Vec<(String, Option<f64>)> {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = settings(folder.path(), stages);
-    let place = Place {
-        partition: 0,
-        partitions: 1,
-        targets: 1,
-    };
     let mut builder = EventBuilder::new(Arc::clone(&settings.layout));
     for ((event, at_us), offset) in events.iter().zip(0..) {
         let origin = Origin {
@@ -121,7 +128,7 @@ fn passed_on(stages: &[&str], events: &[(Event, i64)]) -> Vec<(String, Option<f6
             sources: 1,
         },
     };
-    let mut partition = Partition::new(&settings, place, 0);
+    let mut partition = Partition::new(&settings, PLACE, 0);
     let batch = builder.finish().expect("builds");
     partition.apply(0, &header, &batch).expect("takes it in");
     assert_eq!(partition.waiting(), 0);
@@ -159,4 +166,152 @@ fn a_label_of_an_image_ends_in_the_first_stage_and_touches_no_window() {
     assert_eq!(last, [row("t", Some(0.0)), row("u", Some(1.0))]);
     let passed = counted(&["terminal", "customer"], &of_transaction);
     assert_eq!(passed, [row("t", Some(0.0)), row("t", None), row("u", Some(1.0))]);
+}
+
+fn image(id: &str, of: &str, at_us: i64, hash: u64) -> (Event, i64) {
+    let image = Image {
+        image_id: id.to_owned(),
+        event_time_us: at_us,
+        kind: "receipt".into(),
+        transaction_id: Some(of.to_owned()),
+        entities: entities(&["customer"]),
+        file: ImageFile {
+            sha256: format!("{hash:064x}"),
+            perceptual_hash: hash,
+            width: 8,
+            height: 8,
+            frames: 1,
+        },
+    };
+    (Event::Image(image), at_us)
+}
+
+/// A batch of the log for each event, and the word that there is nothing before it any more.
+fn one_by_one(layout: &Arc<Layout>, events: &[(Event, i64)]) -> Vec<(BatchHeader, RecordBatch)> {
+    let batch = |(offset, (event, at_us)): (i64, &(Event, i64))| {
+        let origin = Origin {
+            topic: SourceTopic::Transactions,
+            partition: 0,
+            offset,
+            timestamp_us: *at_us,
+        };
+        let word = Word {
+            generation: 1,
+            position: offset + 1,
+            caught_up: false,
+            watermark_us: at_us + 1,
+            sources: 1,
+        };
+        let header = BatchHeader {
+            writer: Writer::source("transactions", 0),
+            epoch: 0,
+            index_before: offset - 1,
+            word,
+        };
+        let mut builder = EventBuilder::new(Arc::clone(layout));
+        builder.push(event, origin, *at_us, false);
+        (header, builder.finish().expect("builds"))
+    };
+    (0..).zip(events).map(batch).collect()
+}
+
+/// The batches with rows that a partition makes of these; one that is stopped after so many of them, if it is, and goes
+/// on from its own snapshot.
+fn batches_of(
+    settings: &StageSettings,
+    batches: &[(BatchHeader, RecordBatch)],
+    stopped_after: Option<usize>,
+) -> Vec<(BatchHeader, RecordBatch)> {
+    let mut partition = Partition::new(settings, PLACE, 0);
+    let mut made = Vec::new();
+    for (nth, (header, rows)) in batches.iter().enumerate() {
+        let offset = i64::try_from(nth).expect("a small number");
+        partition.apply(offset, header, rows).expect("takes it in");
+        let out = partition.outgoing(0, false).expect("puts it together");
+        let with_rows = out.into_iter().filter(|batch| batch.rows.num_rows() > 0);
+        made.extend(with_rows.map(|batch| (batch.header, batch.rows)));
+        if stopped_after == Some(nth + 1) {
+            let saved = partition.snapshot().expect("can be encoded");
+            let at = (partition.position(), saved.as_slice());
+            partition = Partition::restore(settings, PLACE, 0, at).expect("reads what it wrote");
+        }
+    }
+    made
+}
+
+/// What rows tell of transactions: identifier, revision, image, and how often it was seen before.
+fn told(batches: &[(BatchHeader, RecordBatch)]) -> Vec<(String, i32, Option<String>, Option<f64>)> {
+    let mut told = Vec::new();
+    for (_, rows) in batches {
+        let columns = schema::EventColumns::of(rows).expect("rows of the log");
+        let revisions = rows[column::REVISION].as_primitive::<arrow::datatypes::Int32Type>();
+        for row in (0..rows.num_rows()).filter(|row| columns.kind_of(*row) == Some(Kind::Transaction)) {
+            told.push((
+                columns.transaction_id.value(row).to_owned(),
+                revisions.value(row),
+                text_at(rows, column::IMAGE_ID, row).map(str::to_owned),
+                number_at(rows, column::IMAGE_SEEN_COUNT, row),
+            ));
+        }
+    }
+    told
+}
+
+/// Transactions before and after their images, which show two documents, and one whose image does not come in time.
+fn meetings() -> Vec<(Event, i64)> {
+    let at = |second: i64| second * 1_000_000;
+    vec![
+        transaction("first", at(1)),
+        image("a", "first", at(2), 0),
+        image("b", "second", at(3), u64::MAX),
+        fraud(Subject::Transaction("first".into()), at(4)),
+        image("c", "first", at(5), u64::MAX),
+        image("d", "second", at(6), 0),
+        transaction("second", at(7)),
+        transaction("alone", at(8)),
+        image("e", "second", at(9), 0),
+        image("f", "alone", at(9) + 86_400_000_000, 0),
+    ]
+}
+
+/// INV-3: a snapshot between a transaction and its image, or the other way round, changes nothing, however many stages
+/// there are.
+#[test]
+fn a_restored_partition_joins_images_as_one_that_was_never_stopped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let counted = |name: &str, entity: &str| FeatureSpec {
+        entity: Some(entity.to_owned()),
+        window: Some(DAY),
+        ..FeatureSpec::new(name, Aggregate::FraudCount)
+    };
+    let alone = settings(folder.path(), &["customer"]);
+    let stages = ["terminal", "customer"];
+    let [first, mut last] = [0, 1].map(|place| {
+        let name = format!("frauds_{}", stages[place]);
+        stage(folder.path(), &stages, place, counted(&name, stages[place]))
+    });
+    last.earlier = vec!["frauds_terminal".into()];
+    let events = one_by_one(&alone.layout, &meetings());
+    let between = batches_of(&first, &events, None);
+    for (settings, input) in [(&alone, &events), (&first, &events), (&last, &between)] {
+        let expected = batches_of(settings, input, None);
+        if settings.is_last() {
+            let row = |id: &str, revision, image: Option<&str>, seen| {
+                (id.to_owned(), revision, image.map(str::to_owned), seen)
+            };
+            let rows = [
+                row("first", 0, None, None),
+                row("first", 1, Some("a"), Some(0.0)),
+                row("first", 2, Some("c"), Some(1.0)),
+                row("second", 0, Some("d"), Some(1.0)),
+                row("alone", 0, None, None),
+                row("second", 1, Some("e"), Some(2.0)),
+            ];
+            assert_eq!(told(&expected), rows);
+        }
+        for stopped_after in 1..input.len() {
+            let found = batches_of(settings, input, Some(stopped_after));
+            assert_eq!(found, expected, "stopped after {stopped_after}");
+        }
+    }
 }

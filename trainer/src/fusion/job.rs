@@ -14,10 +14,9 @@ use tracing::{debug, info};
 
 use super::dataset::Dataset;
 use crate::config::Settings;
-use crate::dataset::features_table;
 use crate::error::TrainerError;
 use crate::outcome::{Outcome, Report, decide};
-use crate::run::complete_up_to;
+use crate::run::newest;
 
 /// Of the frauds with an image that are asked for, one in so many has to be in the validation part.
 const VALIDATION_ONE_IN: usize = 10;
@@ -36,8 +35,7 @@ pub fn train_fusion_as_of(
     go_on: &dyn Fn() -> bool,
 ) -> Result<Report, TrainerError> {
     let began = Instant::now();
-    let newest = || Ok::<_, TrainerError>(complete_up_to(settings, &features_table(settings)?));
-    let Some(as_of_us) = as_of_us.map_or_else(newest, |at| Ok(Some(at)))? else {
+    let Some(as_of_us) = as_of_us.map_or_else(|| newest(settings), |at| Ok(Some(at)))? else {
         return Err(TrainerError::TooFewImages { images: 0, frauds: 0 });
     };
     let announced = settings.registry.current(IMAGE_CHAMPION)?;

@@ -67,11 +67,6 @@ impl Dataset {
     }
 }
 
-/// The event time up to which all partitions of the feature rows are in the table of images.
-pub(crate) fn complete_up_to(settings: &Settings) -> Result<Option<i64>, TrainerError> {
-    Ok(crate::run::complete_up_to(settings, &images_table(settings)?))
-}
-
 pub(crate) fn images_table(settings: &Settings) -> Result<Table, TrainerError> {
     let schema = settings.layout.images_schema();
     Ok(Table::open_or_create(&settings.store, "tables/images", schema)?)

@@ -15,10 +15,11 @@ use tracing::{debug, info};
 
 use super::augmentation::Versions;
 use super::config::ImageNetworkKind;
-use super::dataset::{Dataset, complete_up_to, shape};
+use super::dataset::{Dataset, shape};
 use crate::config::Settings;
 use crate::error::TrainerError;
 use crate::outcome::{Outcome, Report, decide};
+use crate::run::newest;
 
 /// Trains with what was known at a time (the newest one that the tables are complete up to, if none is given),
 /// publishes the bundle, and announces it: as champion if it passes the gate, as challenger if not. `go_on` is asked
@@ -33,8 +34,7 @@ pub fn train_images_as_of(
     go_on: &dyn Fn() -> bool,
 ) -> Result<Report, TrainerError> {
     let began = Instant::now();
-    let newest = || complete_up_to(settings);
-    let Some(as_of_us) = as_of_us.map_or_else(newest, |at| Ok(Some(at)))? else {
+    let Some(as_of_us) = as_of_us.map_or_else(|| newest(settings), |at| Ok(Some(at)))? else {
         return Err(TrainerError::TooFewImages { images: 0, frauds: 0 });
     };
     let section = &settings.section.images;
