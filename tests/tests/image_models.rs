@@ -115,6 +115,8 @@ fn a_model_of_images_is_trained_once_and_scores_later_images() {
     let models = pipeline.cli().run(&["model", "list", "--format", "json"]).ok();
     assert_eq!(models.lines().len(), 1);
     assert_eq!(count_versions(&lake), rows, "no row is written twice");
+    train_on_more_versions(&pipeline, as_of);
+    assert!(count_versions(&lake) > rows);
     let learned = check_versions(&lake);
     check_pictures(&pipeline, &learned, &picture);
 
@@ -142,6 +144,14 @@ fn a_model_of_images_is_trained_once_and_scores_later_images() {
         assert!(reasons(score).iter().all(named), "{score}");
     }
     assert!(later_scores.iter().any(|score| !reasons(score).is_empty()));
+}
+
+/// The same images and one version more of each, to another model, which the gate keeps out.
+fn train_on_more_versions(pipeline: &Pipeline, as_of: &str) {
+    let settings = ["trainer.images.variants=4", "trainer.gate_tolerance=-1"];
+    let settings = settings.map(|setting| ["--set", setting]).concat();
+    let command = ["train", "--once", "--model", "image", "--as-of", as_of];
+    let _ = pipeline.cli().run(&[&command[..], &settings].concat()).ok();
 }
 
 /// What `explain` says against an image that it cannot explain.
