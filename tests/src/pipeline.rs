@@ -55,6 +55,19 @@ impl Worker {
     }
 }
 
+/// How much was produced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Transactions.
+    pub transactions: usize,
+    /// Labels of transactions.
+    pub labels: usize,
+    /// Document images.
+    pub images: usize,
+    /// Labels of images.
+    pub image_labels: usize,
+}
+
 /// A pipeline of a test's own. Dropping it kills what still runs.
 pub struct Pipeline {
     id: String,
@@ -227,11 +240,28 @@ impl Pipeline {
     /// If it cannot be written.
     #[must_use]
     pub fn simulate(&self, customers: u32, days: u32) -> PathBuf {
+        self.simulated(customers, days, &[])
+    }
+
+    /// The same, and so many documents a day that belong to them; the file that holds these.
+    ///
+    /// # Panics
+    /// If they cannot be written.
+    #[must_use]
+    pub fn simulate_documents(&self, customers: u32, days: u32, a_day: u32) -> (PathBuf, PathBuf) {
+        let images = self.path("images.parquet");
+        let (output, a_day) = (images.display().to_string(), a_day.to_string());
+        let documents = ["--images", &output, "--documents-per-day", &a_day];
+        let transactions = self.simulated(customers, days, &documents);
+        (transactions, images)
+    }
+
+    fn simulated(&self, customers: u32, days: u32, more: &[&str]) -> PathBuf {
         let file = self.path("transactions.ndjson");
         let (customers, days) = (customers.to_string(), days.to_string());
         let output = file.to_str().expect("a path that is text");
         let sizes = ["--customers", &customers, "--terminals", "40", "--days", &days];
-        let command = [&["simulate", "--output", output], &sizes[..]].concat();
+        let command = [&["simulate", "--output", output], &sizes[..], more].concat();
         let _ = self.cli.run(&command).ok();
         file
     }
@@ -243,9 +273,24 @@ impl Pipeline {
     #[must_use]
     pub fn produce(&self, file: &Path, arguments: &[&str]) -> (usize, usize) {
         let input = file.to_str().expect("a path that is text");
-        let command = [&["produce", "--input", input, "--format", "json"], arguments].concat();
+        let sent = self.sent(&[&["--input", input], arguments].concat());
+        (sent.transactions, sent.labels)
+    }
+
+    /// Produces what the arguments name as fast as possible.
+    ///
+    /// # Panics
+    /// If it cannot be sent.
+    #[must_use]
+    pub fn sent(&self, arguments: &[&str]) -> Sent {
+        let command = [&["produce", "--format", "json"], arguments].concat();
         let sent = self.cli.run(&command).ok().json();
-        (count(&sent, "transactions"), count(&sent, "labels"))
+        Sent {
+            transactions: count(&sent, "transactions"),
+            labels: count(&sent, "labels"),
+            images: count(&sent, "images"),
+            image_labels: count(&sent, "image_labels"),
+        }
     }
 
     /// Waits until a topic has so many decoded records or rows.

@@ -1,10 +1,10 @@
 //! The same stream twice, once undisturbed and once with workers killed: what comes out must be the same.
 
-use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::hash::{Hash, Hasher};
-use std::io::{BufRead, BufReader};
+mod lake;
+mod run;
+
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,10 @@ use serde_json::Value;
 use stream::{Producer, ProducerOptions, Record};
 use testkit::wait_until;
 
-use crate::pipeline::{Pipeline, Worker};
+use crate::pipeline::{Pipeline, Sent, Worker};
 use crate::{Chance, copy_record, count_rows, handbook, pack_file, read_topic, say};
+use lake::{compare_objects, compare_tables, revisions, versions_are_there_once};
+use run::{Expected, Run, compare};
 
 /// The workers that are killed.
 const WORKERS: [Worker; 4] = [
@@ -33,13 +35,32 @@ const SETTINGS: [(&str, &str); 3] = [
     ("trainer.gate_tolerance", "-1"),
     ("trainer.network.optimiser.max_epochs", "2"),
 ];
-/// A short stream has few frauds.
-const SIMULATED: [(&str, &str); 5] = [
+/// A short stream has few frauds, and its images are small.
+const SIMULATED: [(&str, &str); 18] = [
     ("trainer.min_transactions", "200"),
     ("trainer.min_frauds", "3"),
     ("trainer.window", "60d"),
     ("trainer.validation_share", "0.5"),
     ("trainer.label_delay", "1d"),
+    ("preprocess.images.frame.height", "48"),
+    ("preprocess.images.frame.width", "48"),
+    ("trainer.images.min_images", "30"),
+    ("trainer.images.min_frauds", "3"),
+    ("trainer.images.validation_share", "0.5"),
+    ("trainer.images.label_delay", "1d"),
+    ("trainer.images.network", "small"),
+    (
+        "trainer.images.small.blocks",
+        "[{ outputs = 8, stride = 2 }, { outputs = 16, stride = 2 }]",
+    ),
+    (
+        "trainer.images.training.stages",
+        "[{ unfrozen = \"all\", max_epochs = 2, learning_rate = 6e-3, rate_decay = 1.0 }]",
+    ),
+    ("trainer.images.max_repeats", "2"),
+    ("trainer.fusion.min_images", "30"),
+    ("trainer.fusion.min_frauds", "1"),
+    ("trainer.fusion.network.optimiser.max_epochs", "2"),
 ];
 /// The state of a long one is not small, and neither is what a killed worker has to catch up with.
 const PACK: [(&str, &str); 1] = [("preprocess.snapshot_interval", "5s")];
@@ -56,6 +77,8 @@ pub enum Stream {
         customers: u32,
         /// Days simulated.
         days: u32,
+        /// Documents a day that belong to transactions.
+        documents_a_day: u32,
     },
     /// The pack of the card stream, in a folder.
     Pack(PathBuf),
@@ -70,15 +93,30 @@ impl Stream {
         Pipeline::with_config(name, config.as_deref(), &[&SETTINGS[..], own].concat())
     }
 
-    /// Puts it on the topics; how many transactions and labels.
-    fn produce(&self, pipeline: &Pipeline) -> (usize, usize) {
+    /// Puts it on the topics; how much that is.
+    fn produce(&self, pipeline: &Pipeline) -> Sent {
+        let text = |path: &Path| path.display().to_string();
         match self {
-            Self::Simulated { customers, days } => {
-                pipeline.produce(&pipeline.simulate(*customers, *days), &[])
+            Self::Simulated {
+                customers,
+                days,
+                documents_a_day,
+            } => {
+                let (transactions, images) = pipeline.simulate_documents(*customers, *days, *documents_a_day);
+                pipeline.sent(&["--input", &text(&transactions), "--images", &text(&images)])
             }
             Self::Pack(folder) => {
-                pipeline.produce(&pack_file(folder, "raw_stream"), &["--mapping", "handbook"])
+                let stream = text(&pack_file(folder, "raw_stream"));
+                pipeline.sent(&["--input", &stream, "--mapping", "handbook"])
             }
+        }
+    }
+
+    /// The kinds of models that score it.
+    fn models(&self) -> &'static [&'static str] {
+        match self {
+            Self::Simulated { .. } => &["transaction", "image"],
+            Self::Pack(_) => &["transaction"],
         }
     }
 
@@ -111,51 +149,78 @@ pub struct Plan {
 pub fn killed_and_undisturbed(plan: &Plan) {
     let mut chance = Chance::new();
     let mut undisturbed = plan.stream.pipeline("undisturbed");
-    let (transactions, labels) = plan.stream.produce(&undisturbed);
-    say(&format!("{transactions} transactions and {labels} labels"));
-    let version = run_undisturbed(&mut undisturbed, plan, (transactions, labels));
-    let expected = Run::of(&undisturbed, transactions);
-    expected.check(&version);
+    let sent = plan.stream.produce(&undisturbed);
+    say(&format!("{sent:?}"));
+    let expected = run_undisturbed(&mut undisturbed, plan, sent);
+    let first = Run::of(&undisturbed, &expected);
+    first.check(&expected);
 
     let mut killed = plan.stream.pipeline("killed");
     give_models(&undisturbed, &killed, plan);
     let records = raw_records(&undisturbed);
-    run_killed(&mut killed, &undisturbed, records, plan, &mut chance);
-    killed.wait_for("features", transactions, plan.patience);
-    killed.wait_for("scores", transactions, plan.patience);
-    wait_until("a challenger", plan.patience, || models(&killed).len() > 1);
+    run_killed(&mut killed, records, plan, &mut chance);
+    killed.wait_for("features", expected.rows(), plan.patience);
+    killed.wait_for("scores", expected.rows(), plan.patience);
+    wait_for_tables(&killed, &expected, plan.patience);
+    wait_until("a challenger of each kind", plan.patience, || {
+        let models = models(&killed);
+        let of_kind = |kind: &&str| models.iter().filter(|model| model["kind"] == **kind).count();
+        plan.stream.models().iter().all(|kind| of_kind(kind) > 1)
+    });
     killed.stop_all();
-    let found = Run::of(&killed, transactions);
-    compare("features", &expected.features, &found.features);
-    compare("scores", &expected.scores, &found.scores);
+    let second = Run::of(&killed, &expected);
+    compare("features", &first.features, &second.features);
+    compare("scores", &first.scores, &second.scores);
+    for table in expected.tables() {
+        compare_tables(table, &undisturbed.lake(), &killed.lake());
+    }
+    compare_objects(&undisturbed.lake(), &killed.lake());
+    versions_are_there_once(&killed.lake());
     for model in models(&killed) {
         let version = model["version"].as_str().expect("a model has a version");
         let _ = killed.cli().run(&["model", "show", version]).ok();
     }
 }
 
-/// Reads all of history, trains on a part of it, and scores all of it with that model; the model's version.
-fn run_undisturbed(pipeline: &mut Pipeline, plan: &Plan, (transactions, labels): (usize, usize)) -> String {
+/// Reads all of history, trains on a part of it, and scores all of it with these models.
+fn run_undisturbed(pipeline: &mut Pipeline, plan: &Plan, sent: Sent) -> Expected {
     pipeline.start(Worker::Ingest);
     pipeline.start(Worker::Preprocess);
-    pipeline.wait_for("features", transactions, plan.patience);
+    let mut expected = Expected {
+        sent,
+        revisions: 0,
+        versions: BTreeMap::new(),
+    };
+    pipeline.wait_for("features", expected.rows(), plan.patience);
     let lake = pipeline.lake();
-    wait_until("all rows in the table", plan.patience, || {
-        count_rows(&lake, "features") == transactions && count_rows(&lake, "labels") == labels
+    wait_until("all events in their tables", plan.patience, || {
+        count_rows(&lake, "events") == sent.transactions && count_rows(&lake, "images") == sent.images
     });
-    let as_of = plan.stream.as_of();
-    let report = pipeline
-        .cli()
-        .run(&["train", "--once", "--as-of", &as_of, "--format", "json"])
-        .ok()
-        .json();
+    expected.revisions = revisions(&lake);
+    wait_for_tables(pipeline, &expected, plan.patience);
+    for model in plan.stream.models() {
+        let as_of = plan.stream.as_of();
+        let command = [
+            "train", "--once", "--model", model, "--as-of", &as_of, "--format", "json",
+        ];
+        let report = pipeline.cli().run(&command).ok().json();
+        let version = report["version"].as_str().expect("a training names its bundle");
+        expected.versions.insert(*model, version.to_owned());
+    }
     pipeline.start(Worker::Scorer);
-    pipeline.wait_for("scores", transactions, plan.patience);
+    pipeline.wait_for("scores", expected.rows(), plan.patience);
     pipeline.stop_all();
-    report["version"]
-        .as_str()
-        .expect("a training names its bundle")
-        .to_owned()
+    expected
+}
+
+fn wait_for_tables(pipeline: &Pipeline, expected: &Expected, patience: Duration) {
+    let lake = pipeline.lake();
+    for table in expected.tables() {
+        let rows = expected.rows_of(table);
+        wait_until(&format!("{rows} rows in {table}"), patience, || {
+            count_rows(&lake, table) >= rows
+        });
+    }
 }
 
 /// The models that are there; each command on one checks it against its hashes.
@@ -192,47 +257,48 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// The topics of raw records, by their keys in the configuration.
+const RAW: [&str; 3] = ["transactions", "labels", "images"];
+
 /// What was produced, in the order in which it was: by event time over all partitions.
-fn raw_records(pipeline: &Pipeline) -> Vec<Record> {
-    let mut records = read_topic(&pipeline.kafka(), &pipeline.topic("transactions"));
-    records.extend(read_topic(&pipeline.kafka(), &pipeline.topic("labels")));
-    let time = |record: &Record| {
-        let value: Value =
-            serde_json::from_slice(record.payload.as_deref().unwrap_or_default()).expect("JSON");
-        let time = value.get("known_at").unwrap_or(&value["event_time"]);
-        time.as_i64().map_or_else(
-            || time.as_str().unwrap_or_default().to_owned(),
-            |ms| format!("{ms:020}"),
-        )
+fn raw_records(pipeline: &Pipeline) -> Vec<(&'static str, Record)> {
+    let of_topic = |key: &'static str| {
+        let records = read_topic(&pipeline.kafka(), &pipeline.topic(key));
+        records.into_iter().map(move |record| (key, record))
     };
-    records.sort_by_cached_key(|record| (time(record), record.partition, record.offset));
+    let mut records: Vec<_> = RAW.into_iter().flat_map(of_topic).collect();
+    records.sort_by_cached_key(|(_, record)| (time_us(record), record.partition, record.offset));
     records
 }
 
+/// When a raw record takes place: an image tells it in a header.
+fn time_us(record: &Record) -> i64 {
+    let told = record.header("event_time").map_or_else(
+        || {
+            let payload = record.payload.as_deref().unwrap_or_default();
+            let value: Value = serde_json::from_slice(payload).expect("JSON");
+            value.get("known_at").unwrap_or(&value["event_time"]).clone()
+        },
+        |header| Value::String(String::from_utf8_lossy(header).into_owned()),
+    );
+    let text = || time::parse(told.as_str()?);
+    let time = told.as_i64().map(|ms| ms * 1_000).or_else(text);
+    time.unwrap_or_else(|| panic!("no time: {told}"))
+}
+
 /// Streams the records at an even rate, and kills workers at random places of the stream.
-fn run_killed(
-    pipeline: &mut Pipeline,
-    from: &Pipeline,
-    records: Vec<Record>,
-    plan: &Plan,
-    chance: &mut Chance,
-) {
+fn run_killed(pipeline: &mut Pipeline, records: Vec<(&str, Record)>, plan: &Plan, chance: &mut Chance) {
     WORKERS.into_iter().for_each(|worker| pipeline.start(worker));
     let mut kills = kills(plan, records.len(), chance);
     let mut producer = Producer::new(&pipeline.kafka(), ProducerOptions::default()).expect("a producer");
-    let topics = [pipeline.topic("transactions"), pipeline.topic("labels")];
-    let labels = from.topic("labels");
+    let topics: BTreeMap<&str, String> = RAW.map(|key| (key, pipeline.topic(key))).into();
     let began = Instant::now();
     let pace = plan.lasts.as_secs_f64() / records.len().max(1) as f64;
-    for (nth, record) in records.iter().enumerate() {
+    for (nth, (key, record)) in records.iter().enumerate() {
         let due = Duration::from_secs_f64(pace * nth as f64);
         // The rate of the stream, not a wait for anything.
         std::thread::sleep(due.saturating_sub(began.elapsed()));
-        copy_record(
-            &mut producer,
-            record,
-            &topics[usize::from(*record.topic == *labels)],
-        );
+        copy_record(&mut producer, record, &topics[key]);
         for worker in kills.remove(&nth).unwrap_or_default() {
             say(&format!(
                 "{:?} killed after {:.1} s",
@@ -258,119 +324,4 @@ fn kills(plan: &Plan, records: usize, chance: &mut Chance) -> BTreeMap<usize, Ve
             .push(worker);
     }
     kills
-}
-
-/// What a run has come to.
-struct Run {
-    features: Rows,
-    scores: Rows,
-}
-
-impl Run {
-    fn of(pipeline: &Pipeline, transactions: usize) -> Self {
-        let run = Self {
-            features: Rows::read(pipeline, "features"),
-            scores: Rows::read(pipeline, "scores"),
-        };
-        assert_eq!(
-            run.features.digests.len(),
-            transactions,
-            "a feature row for each transaction"
-        );
-        assert_eq!(
-            run.scores.digests.len(),
-            transactions,
-            "a score for each transaction"
-        );
-        run
-    }
-
-    /// Every score names the bundle that made it (INV-6), and no row came out of turn.
-    fn check(&self, version: &str) {
-        for score in self.scores.lines() {
-            assert_eq!(score["version"], version, "{score}");
-            assert!(score["score"].is_number(), "{score}");
-        }
-        let late = self.features.lines().filter(|row| row["late"] == true).count();
-        assert_eq!(late, 0, "rows that came out of turn in an undisturbed run");
-    }
-}
-
-/// Rows or scores by their transaction, each of which must be there once. Millions of them are not held in memory, but
-/// a digest of each.
-struct Rows {
-    file: PathBuf,
-    digests: BTreeMap<String, u64>,
-}
-
-impl Rows {
-    fn read(pipeline: &Pipeline, topic: &str) -> Self {
-        let mut rows = Self {
-            file: pipeline.path(&format!("{topic}.ndjson")),
-            digests: BTreeMap::new(),
-        };
-        let output = rows.file.to_str().expect("a path that is text");
-        let command = [
-            "consume",
-            "--topic",
-            topic,
-            "--until-caught-up",
-            "--output",
-            output,
-        ];
-        let _ = pipeline.cli().run(&command).ok();
-        for row in rows.lines() {
-            let mut hasher = DefaultHasher::new();
-            row.to_string().hash(&mut hasher);
-            let id = id_of(&row);
-            let before = rows.digests.insert(id.clone(), hasher.finish());
-            assert!(before.is_none(), "{id} is there twice in {topic}");
-        }
-        rows
-    }
-
-    /// All of them, without what may differ between runs: when a row was scored, and the name of the raw topic.
-    fn lines(&self) -> impl Iterator<Item = Value> + use<> {
-        let file = File::open(&self.file).expect("the file is there");
-        BufReader::new(file).lines().map(|line| {
-            let line = line.expect("the file can be read");
-            let mut row: Value = serde_json::from_str(&line).expect("JSON");
-            for changing in ["/scored_at", "/source/topic"] {
-                if let Some(value) = row.pointer_mut(changing) {
-                    *value = Value::Null;
-                }
-            }
-            row
-        })
-    }
-}
-
-fn id_of(row: &Value) -> String {
-    let id = row["transaction_id"].as_str();
-    id.unwrap_or_else(|| panic!("no identifier: {row}")).to_owned()
-}
-
-/// Compares two runs row by row; fails with the first rows that differ.
-fn compare(what: &str, expected: &Rows, found: &Rows) {
-    let differing: BTreeSet<&String> = expected
-        .digests
-        .keys()
-        .chain(found.digests.keys())
-        .filter(|id| expected.digests.get(*id) != found.digests.get(*id))
-        .collect();
-    let shown: BTreeSet<&String> = differing.iter().take(3).copied().collect();
-    for (run, rows) in [("undisturbed", expected), ("killed", found)] {
-        if !shown.is_empty() {
-            rows.lines()
-                .filter(|row| shown.contains(&id_of(row)))
-                .for_each(|row| say(&format!("{run}: {row}")));
-        }
-    }
-    let rows = expected.digests.len();
-    assert!(
-        differing.is_empty(),
-        "of {rows} {what} {} differ, see above",
-        differing.len()
-    );
-    say(&format!("{rows} {what} are the same, row by row"));
 }

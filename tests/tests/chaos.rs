@@ -12,7 +12,7 @@ fn number(name: &str, default: u32) -> u32 {
     })
 }
 
-/// INV-2, INV-3, INV-5, INV-6. `CHAOS_KILLS` a worker, over `CHAOS_SECONDS`, `CHAOS_ROUNDS` times, of a simulation or of
+/// INV-2, INV-3, INV-5, INV-6. `CHAOS_KILLS` a worker, over `CHAOS_SECONDS`, `CHAOS_ROUNDS` times, of a simulation, images included, or of
 /// the card stream in the folder `CHAOS_DATA`.
 #[test]
 #[ignore = "takes minutes: make chaos"]
@@ -23,6 +23,7 @@ fn workers_killed_again_and_again_change_nothing() {
     let stream = pack.unwrap_or_else(|| Stream::Simulated {
         customers: number("CHAOS_CUSTOMERS", 200),
         days: number("CHAOS_DAYS", 60),
+        documents_a_day: number("CHAOS_DOCUMENTS", 20),
     });
     for _ in 0..number("CHAOS_ROUNDS", 1) {
         killed_and_undisturbed(&Plan {

@@ -16,12 +16,10 @@ use base64::prelude::BASE64_STANDARD;
 use imaging::Image;
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
-use stream::{Outgoing, Producer, ProducerOptions};
 use testkit::wait_until;
-use tests::{Pipeline, Worker, count_rows, read_table, read_topic};
+use tests::{Pipeline, Raw, Worker, count_rows, read_table, read_topic, send};
 
 const PATIENCE: Duration = Duration::from_secs(120);
-const PARTITIONS: i32 = 4;
 /// 2025-01-05
 const START_MS: i64 = 1_736_035_200_000;
 
@@ -56,33 +54,10 @@ fn document(number: u32) -> Image {
     )
 }
 
-/// A record on its way: key, value, headers.
-struct Raw {
-    value: Vec<u8>,
-    headers: Vec<(String, String)>,
-}
-
-fn in_headers(id: &str, account: &str, at_ms: i64, kind: &str, file: Vec<u8>) -> Raw {
-    let headers = [
-        ("image_id", id.to_owned()),
-        ("event_time", at_ms.to_string()),
-        ("kind", kind.to_owned()),
-        ("entity.customer", account.to_owned()),
-    ];
-    Raw {
-        value: file,
-        headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
-    }
-}
-
 fn in_json(id: &str, account: &str, at_ms: i64, content: (&str, &str)) -> Raw {
-    let value = json!({
+    Raw::json(&json!({
         "image_id": id, "event_time": at_ms, "kind": "receipt", "entities": {"customer": account}, content.0: content.1,
-    });
-    Raw {
-        value: value.to_string().into_bytes(),
-        headers: Vec::new(),
-    }
+    }))
 }
 
 /// A PNG whose header declares these sides, over next to nothing.
@@ -91,34 +66,6 @@ fn bomb(width: u32, height: u32) -> Vec<u8> {
     file[16..20].copy_from_slice(&width.to_be_bytes());
     file[20..24].copy_from_slice(&height.to_be_bytes());
     file
-}
-
-/// Sends records of images, by turns to all partitions.
-fn send(pipeline: &Pipeline, records: &[Raw]) {
-    send_to(pipeline, "images", records);
-}
-
-fn send_to(pipeline: &Pipeline, topic: &str, records: &[Raw]) {
-    let topic = pipeline.topic(topic);
-    let mut producer = Producer::new(&pipeline.kafka(), ProducerOptions::default()).unwrap();
-    for (nth, raw) in records.iter().enumerate() {
-        let headers: Vec<(&str, &[u8])> = raw
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_bytes()))
-            .collect();
-        producer
-            .send(Outgoing {
-                topic: &topic,
-                partition: Some(i32::try_from(nth).unwrap() % PARTITIONS),
-                key: None,
-                payload: Some(&raw.value),
-                headers: &headers,
-                timestamp_us: None,
-            })
-            .unwrap();
-    }
-    producer.flush(PATIENCE).unwrap();
 }
 
 /// Forty documents, each of an account of its own, and later ten of them again for others.
@@ -138,13 +85,13 @@ fn good(folder: &str) -> Vec<Raw> {
                     ("uri", &format!("file://{folder}/{id}.png")),
                 )
             }
-            _ => in_headers(&id, &account, at_ms, "receipt", file),
+            _ => Raw::image(&id, &account, at_ms, "receipt", file),
         });
     }
     for number in 0..10_u32 {
         let at_ms = START_MS + 3_600_000 + i64::from(number) * 1000;
         let file = document(number).to_png();
-        records.push(in_headers(
+        records.push(Raw::image(
             &format!("again{number}"),
             "thief",
             at_ms,
@@ -158,7 +105,7 @@ fn good(folder: &str) -> Vec<Raw> {
 /// What nobody should have sent, with the reason that is expected for each.
 fn bad(folder: &str) -> Vec<(&'static str, Raw)> {
     let file = document(99).to_png();
-    let sent = |kind: &str, file: &[u8]| in_headers("bad", "c", START_MS, kind, file.to_vec());
+    let sent = |kind: &str, file: &[u8]| Raw::image("bad", "c", START_MS, kind, file.to_vec());
     let outside = in_json("bad", "c", START_MS, ("uri", "file:///etc/hostname"));
     let above = in_json(
         "bad",
@@ -201,15 +148,15 @@ fn every_image_is_scored_once_or_a_dead_letter() {
         .for_each(|worker| pipeline.start(worker));
     let (good, bad) = (good(&folder), bad(&folder));
     let (reasons, bad): (Vec<_>, Vec<_>) = bad.into_iter().unzip();
-    send(&pipeline, &good[..20]);
-    send(&pipeline, &bad);
+    send(&pipeline, "images", &good[..20]);
+    send(&pipeline, "images", &bad);
     pipeline.kill9(Worker::Ingest);
     pipeline.start(Worker::Ingest);
-    send(&pipeline, &good[20..]);
+    send(&pipeline, "images", &good[20..]);
     pipeline.kill9(Worker::Preprocess);
     pipeline.start(Worker::Preprocess);
     // A repeat is known by its identifier, and no second image.
-    send(&pipeline, &good[..5]);
+    send(&pipeline, "images", &good[..5]);
     pipeline.wait_for("scores", good.len(), PATIENCE);
     let (kafka, letters) = (pipeline.kafka(), pipeline.topic("dead_letters"));
     wait_until("all letters", PATIENCE, || {
@@ -246,10 +193,7 @@ fn label(ids: &Value, entities: &Value) -> Raw {
     });
     let fields = value.as_object_mut().unwrap();
     fields.extend(ids.as_object().unwrap().clone());
-    Raw {
-        value: value.to_string().into_bytes(),
-        headers: Vec::new(),
-    }
+    Raw::json(&value)
 }
 
 /// INV-1 and INV-2 for labels of images: no more than the account is asked for, and nothing else becomes of them.
@@ -270,11 +214,11 @@ fn labels_of_images_reach_their_table_once() {
         ),
         label(&json!({"image_id": "i"}), &json!({"terminal": "t"})),
     ];
-    send_to(&pipeline, "labels", &good[..20]);
-    send_to(&pipeline, "labels", &bad);
+    send(&pipeline, "labels", &good[..20]);
+    send(&pipeline, "labels", &bad);
     pipeline.kill9(Worker::Ingest);
     pipeline.start(Worker::Ingest);
-    send_to(&pipeline, "labels", &good[20..]);
+    send(&pipeline, "labels", &good[20..]);
     pipeline.kill9(Worker::Preprocess);
     pipeline.start(Worker::Preprocess);
     let lake = pipeline.lake();
@@ -490,18 +434,6 @@ fn check_objects(pipeline: &Pipeline) {
     assert_eq!(named.len(), 40);
 }
 
-/// A transaction of a customer at a time.
-fn transaction(id: &str, account: &str, at_ms: i64) -> Raw {
-    let value = json!({
-        "transaction_id": id, "event_time": at_ms, "amount": "12.50", "currency": "EUR",
-        "entities": {"customer": account, "card": "4000001234567899", "terminal": "t"},
-    });
-    Raw {
-        value: value.to_string().into_bytes(),
-        headers: Vec::new(),
-    }
-}
-
 /// Whether the image comes first, later or never: what a consumer of rows and of scores sees.
 #[test]
 fn a_transaction_and_its_image_meet_whichever_comes_first() {
@@ -510,12 +442,11 @@ fn a_transaction_and_its_image_meet_whichever_comes_first() {
         .into_iter()
         .for_each(|worker| pipeline.start(worker));
     let image = |id: &str, account: &str, of: &str, at_ms: i64, number: u32| {
-        let mut raw = in_headers(id, account, at_ms, "receipt", document(number).to_png());
-        raw.headers.push(("transaction_id".to_owned(), of.to_owned()));
-        raw
+        Raw::image(id, account, at_ms, "receipt", document(number).to_png()).of(of)
     };
     send(
         &pipeline,
+        "images",
         &[
             image("i-first", "a", "first", START_MS - 2_000, 1),
             image("i-later", "b", "later", START_MS + 2_000, 2),
@@ -525,8 +456,8 @@ fn a_transaction_and_its_image_meet_whichever_comes_first() {
         ],
     );
     let transactions = [("first", "a"), ("later", "b"), ("alone", "c")];
-    let transactions = transactions.map(|(id, account)| transaction(id, account, START_MS));
-    send_to(&pipeline, "transactions", &transactions);
+    let transactions = transactions.map(|(id, account)| Raw::transaction(id, account, START_MS, "12.50"));
+    send(&pipeline, "transactions", &transactions);
     pipeline.wait_for("scores", 10, PATIENCE);
     pipeline.kill9(Worker::Preprocess);
     pipeline.start(Worker::Preprocess);

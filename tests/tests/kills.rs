@@ -11,6 +11,7 @@ fn killed_workers_change_nothing() {
         stream: Stream::Simulated {
             customers: 100,
             days: 40,
+            documents_a_day: 5,
         },
         lasts: Duration::from_secs(25),
         kills: 2,

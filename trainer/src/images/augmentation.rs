@@ -1,15 +1,15 @@
 //! Versions of images to learn from: drawn from seeds, and written to the lake with their recipes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray,
+    ArrayRef, AsArray, BinaryArray, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use imaging::{Image, Recipe, centre};
-use lake::Table;
+use lake::{Table, TimeRange};
 use schema::hashing::identity_of;
 use schema::layout::{column, instant};
 
@@ -20,6 +20,10 @@ use crate::error::TrainerError;
 
 /// Rows of the table that are written at once: each holds pixels.
 const ROWS_A_COMMIT: usize = 512;
+/// The time of training.
+const AS_OF: &str = "as_of";
+/// Which version of its image a row is.
+const VERSION: &str = "version";
 
 /// The versions that a training learns from.
 pub(crate) struct Versions<'a> {
@@ -110,7 +114,7 @@ impl<'a> Versions<'a> {
     }
 
     /// Writes all versions of the images to learn from to the table `training_images`, once for each time of training:
-    /// what a training that was cut short has written is not written again.
+    /// what an earlier training of that time has written, or one that was cut short, is not written again.
     pub(crate) fn write(
         &self,
         settings: &Settings,
@@ -118,19 +122,19 @@ impl<'a> Versions<'a> {
         train: &[usize],
     ) -> Result<(), TrainerError> {
         let mut table = Table::open_or_create(&settings.store, "tables/training_images", training_schema())?;
-        let id = format!("riskstream/training_images/{as_of_us}");
-        let written = table.progress(&id).get(&id).copied().unwrap_or(0);
-        let all: Vec<(usize, u32)> = train
+        let there = written(&table, as_of_us)?;
+        let missing: Vec<(usize, u32)> = train
             .iter()
             .flat_map(|&at| (0..self.count(at)).map(move |version| (at, version)))
+            .filter(|&(at, version)| !there.contains(&(self.data.ids[at].clone(), number(version))))
             .collect();
-        let mut end = 0_i64;
-        for rows in all.chunks(ROWS_A_COMMIT) {
+        // Of two trainers that write versions of the same time, one notices.
+        let id = format!("riskstream/training_images/{as_of_us}");
+        let mut end = i64::try_from(there.len()).unwrap_or(i64::MAX);
+        for rows in missing.chunks(ROWS_A_COMMIT) {
             end += i64::try_from(rows.len()).unwrap_or(i64::MAX);
-            if end > written {
-                let rows = self.batch(as_of_us, rows)?;
-                table.append(&[rows], &BTreeMap::from([(id.clone(), end)]))?;
-            }
+            let rows = self.batch(as_of_us, rows)?;
+            table.append(&[rows], &BTreeMap::from([(id.clone(), end)]))?;
         }
         Ok(())
     }
@@ -146,7 +150,7 @@ impl<'a> Versions<'a> {
             .iter()
             .map(|&(at, version)| self.pixels(at, version))
             .collect();
-        let version = |&(_, version): &(usize, u32)| i32::try_from(version).unwrap_or(i32::MAX);
+        let version = |&(_, version): &(usize, u32)| number(version);
         let columns: Vec<ArrayRef> = vec![
             Arc::new(TimestampMicrosecondArray::from(vec![as_of_us; rows.len()]).with_timezone("UTC")),
             Arc::new(
@@ -170,12 +174,39 @@ impl<'a> Versions<'a> {
     }
 }
 
+/// The versions that the table has of a time of training, by image and number.
+fn written(table: &Table, as_of_us: i64) -> Result<BTreeSet<(String, i32)>, TrainerError> {
+    let of_time = TimeRange {
+        column: AS_OF,
+        from_us: as_of_us,
+        to_us: as_of_us + 1,
+    };
+    let mut written = BTreeSet::new();
+    for batch in table.scan(Some(&[column::IMAGE_ID, VERSION]), Some(of_time))? {
+        let batch = batch?;
+        let ids = batch.column(0).as_string::<i32>();
+        let versions = batch.column(1).as_primitive::<Int32Type>().values();
+        written.extend(
+            ids.iter()
+                .flatten()
+                .map(str::to_owned)
+                .zip(versions.iter().copied()),
+        );
+    }
+    Ok(written)
+}
+
+/// A version as its column has it.
+fn number(version: u32) -> i32 {
+    i32::try_from(version).unwrap_or(i32::MAX)
+}
+
 /// The columns of `training_images`: one row a version of an image, its pixels of `height × width × 3`.
 fn training_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
-        Field::new("as_of", instant(), false),
+        Field::new(AS_OF, instant(), false),
         Field::new(column::IMAGE_ID, DataType::Utf8, false),
-        Field::new("version", DataType::Int32, false),
+        Field::new(VERSION, DataType::Int32, false),
         Field::new(column::FRAUD, DataType::Boolean, false),
         Field::new("seed", DataType::Int64, true),
         Field::new("recipe", DataType::Utf8, false),
