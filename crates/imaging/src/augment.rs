@@ -27,6 +27,8 @@ pub struct Augmentation {
     pub max_crop: f64,
     /// Largest change of the size, as a part of it.
     pub max_scale: f64,
+    /// Largest shift to either side, as a part of the side.
+    pub max_shift: f64,
     /// Largest displacement of a corner, as a part of the side.
     pub max_perspective: f64,
     /// Largest change of brightness, levels of 255.
@@ -48,6 +50,7 @@ impl Default for Augmentation {
             max_rotation_degrees: 4.0,
             max_crop: 0.05,
             max_scale: 0.2,
+            max_shift: 0.05,
             max_perspective: 0.04,
             max_brightness: 30.0,
             max_contrast: 0.25,
@@ -81,6 +84,13 @@ pub enum Step {
         width: u32,
         /// New height.
         height: u32,
+    },
+    /// Move by whole pixels, so that each stays what it is; where something comes in, the edge goes on as it was.
+    Shift {
+        /// Columns to the right.
+        right: i32,
+        /// Rows down.
+        down: i32,
     },
     /// Turn about the centre.
     Rotate {
@@ -146,7 +156,13 @@ impl Recipe {
             height,
         };
         let mirror = (kind == DocumentKind::Other && draw.happens()).then_some(Step::Mirror);
-        let geometry = [draw.crop(), draw.scale(), draw.perspective(), draw.rotation()];
+        let geometry = [
+            draw.crop(),
+            draw.scale(),
+            draw.shift(),
+            draw.perspective(),
+            draw.rotation(),
+        ];
         let tone = [draw.tone(), draw.blur(), draw.noise(), draw.jpeg()];
         Self {
             steps: mirror
@@ -217,6 +233,18 @@ impl Draw<'_> {
                 width: self.width,
                 height: self.height,
             }
+        })
+    }
+
+    fn shift(&mut self) -> Option<Step> {
+        let most = self.settings.max_shift;
+        (most > 0.0 && self.happens()).then(|| {
+            let [right, down] = [self.width, self.height].map(|side| {
+                let most = part(side, most).min(side - 1);
+                // At most twice an image's side, which is far from the end of the range.
+                self.up_to(2 * most).cast_signed() - most.cast_signed()
+            });
+            Step::Shift { right, down }
         })
     }
 
@@ -295,6 +323,7 @@ impl Step {
                 height,
             } => image.crop(left, top, width, height),
             Self::Scale { width, height } => resize(image, width, height),
+            Self::Shift { right, down } => shifted(image, right, down),
             Self::Rotate { degrees } => {
                 let projection = Projection::rotation(degrees, image, width, height);
                 warp(image, &projection, width, height, ground(image))
@@ -325,6 +354,18 @@ fn mirrored(image: &Image) -> Image {
         .chunks_exact_mut(image.width() as usize)
         .for_each(<[_]>::reverse);
     mirrored
+}
+
+fn shifted(image: &Image, right: i32, down: i32) -> Image {
+    let from = |to: u32, by: i32, length: u32| {
+        let from = (i64::from(to) - i64::from(by)).clamp(0, i64::from(length) - 1);
+        u32::try_from(from).expect("within the image")
+    };
+    let (width, height) = (image.width(), image.height());
+    let rows = (0..height).map(|y| from(y, down, height));
+    let pixel = |(x, y): (u32, u32)| image.rgb()[image.index(from(x, right, width), y)];
+    let pixels = rows.flat_map(|y| (0..width).map(move |x| (x, y))).flat_map(pixel);
+    Image::new(width, height, pixels.collect())
 }
 
 fn mapped(image: &Image, mut sample: impl FnMut(u8) -> f64) -> Image {
@@ -375,6 +416,23 @@ mod tests {
         Image::new(width, height, pixels.flat_map(pixel).collect())
     }
 
+    /// Every step may happen, and none has anything to do.
+    fn nothing() -> Augmentation {
+        Augmentation {
+            probability: 1.0,
+            max_rotation_degrees: 0.0,
+            max_crop: 0.0,
+            max_scale: 0.0,
+            max_shift: 0.0,
+            max_perspective: 0.0,
+            max_brightness: 0.0,
+            max_contrast: 0.0,
+            max_blur_passes: 0,
+            max_noise: 0.0,
+            min_jpeg_quality: 96,
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]
 
@@ -398,6 +456,7 @@ mod tests {
     fn augmented_pixels_never_change() {
         let settings = Augmentation {
             probability: 1.0,
+            max_shift: 0.0,
             ..Augmentation::default()
         };
         let (augmented, recipe) = augment(&image(64, 48), DocumentKind::Other, &settings, 7);
@@ -421,20 +480,37 @@ mod tests {
 
     #[test]
     fn a_step_whose_most_is_nothing_does_not_happen() {
-        let nothing = Augmentation {
-            probability: 1.0,
-            max_rotation_degrees: 0.0,
-            max_crop: 0.0,
-            max_scale: 0.0,
-            max_perspective: 0.0,
-            max_brightness: 0.0,
-            max_contrast: 0.0,
-            max_blur_passes: 0,
-            max_noise: 0.0,
-            min_jpeg_quality: 96,
-        };
-        let (_, recipe) = augment(&image(30, 20), DocumentKind::Cheque, &nothing, 1);
+        let (_, recipe) = augment(&image(30, 20), DocumentKind::Cheque, &nothing(), 1);
         assert_eq!(recipe, Recipe::default());
+    }
+
+    #[test]
+    fn a_shift_keeps_pixels_and_goes_on_as_the_edge_was() {
+        let source = image(6, 4);
+        let shifted = Step::Shift { right: 2, down: -1 }.apply(&source);
+        let at = |image: &Image, x, y| image.rgb()[image.index(x, y)];
+        for (x, y) in (0..6).flat_map(|x| (0..4).map(move |y| (x, y))) {
+            assert_eq!(at(&shifted, x, y), at(&source, x.max(2) - 2, (y + 1).min(3)));
+        }
+    }
+
+    #[test]
+    fn shifts_go_to_all_sides_as_far_as_they_may() {
+        let settings = Augmentation {
+            probability: 1.0,
+            max_shift: 0.1,
+            ..nothing()
+        };
+        let steps = (0..500).map(|seed| {
+            let recipe = Recipe::draw(60, 20, DocumentKind::Receipt, &settings, seed);
+            match recipe.steps[..] {
+                [Step::Shift { right, down }] => (right, down),
+                ref other => panic!("{other:?}"),
+            }
+        });
+        let (right, down): (Vec<_>, Vec<_>) = steps.unzip();
+        let ends = |moved: &[i32]| (*moved.iter().min().unwrap(), *moved.iter().max().unwrap());
+        assert_eq!((ends(&right), ends(&down)), ((-6, 6), (-2, 2)));
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //!
 //! The order is: trim the empty margin, reduce to a few times the frame, remove specks, straighten and trim what that
 //! has freed, and fit into the frame. Each is left out where it does not belong to the kind of document, or does not
-//! help. What fits into the frame keeps its pixels: an image is never enlarged, since interpolation blurs the traces
-//! that an alteration has left. Everything is exact arithmetic in a fixed order: the same pixels give the same pixels on
-//! every machine. Turning bytes into the numbers of a network is the network's matter.
+//! help. What fits into the frame keeps its pixels and its margin: an image is never enlarged, and straightening
+//! interpolates, which blurs the traces that an alteration has left. Everything is exact arithmetic in a fixed order:
+//! the same pixels give the same pixels on every machine. Turning bytes into the numbers of a network is the network's
+//! matter.
 
 mod ink;
 mod skew;
@@ -105,6 +106,9 @@ impl DocumentKind {
 #[must_use]
 pub fn prepare(image: &Image, kind: DocumentKind, frame: Frame) -> Image {
     assert!(frame.bytes() > 0, "a frame without pixels");
+    if fitted(image, frame) == (image.width(), image.height()) {
+        return fit(specks::remove(image).as_ref().unwrap_or(image), frame);
+    }
     let trimmed = trim(image, kind);
     let longest = frame.height.max(frame.width).saturating_mul(WORKING_SIDES);
     let reduced = reduce(trimmed.as_ref().unwrap_or(image), longest);

@@ -12,6 +12,10 @@ const LARGEST_DEGREES: i32 = 10;
 /// Smallest skew worth another interpolation, in degrees.
 const SMALLEST_DEGREES: f64 = 0.4;
 
+/// The least height and width of an image whose lines are looked for, in pixels: in a smaller one, a cut-out with a few
+/// digits, say, no line is long enough to be told from the slant of letters, and turning would only blur.
+const LEAST_SIDE: u32 = 96;
+
 /// How much sharper the lines must become.
 const GAIN: f64 = 1.15;
 
@@ -24,6 +28,9 @@ const GAIN: f64 = 1.15;
 /// differences of the projection profile. First in steps of a degree, then of a tenth.
 #[must_use]
 pub fn skew_degrees(image: &Image) -> Option<f64> {
+    if image.width().min(image.height()) < LEAST_SIDE {
+        return None;
+    }
     let small = reduce(image, LONGEST);
     let mask = ink::mask(&small)?;
     let width = small.width() as usize;

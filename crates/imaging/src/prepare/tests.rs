@@ -65,6 +65,12 @@ fn a_straight_document_is_left_alone() {
 }
 
 #[test]
+fn a_cut_out_of_a_few_letters_is_not_straightened() {
+    let crop = turned(&receipt(120, 160), 6.0).crop(10, 40, 100, 60);
+    assert_eq!(skew_degrees(&crop), None);
+}
+
+#[test]
 fn a_crooked_receipt_becomes_as_good_as_a_straight_one() {
     let image = receipt(500, 700);
     let straight = prepare(&image, DocumentKind::Receipt, FRAME);
@@ -131,6 +137,13 @@ fn an_image_that_fits_keeps_its_pixels() {
         },
     );
     assert_eq!(framed.crop(5, 2, 30, 20), crop);
+}
+
+#[test]
+fn a_document_that_fits_keeps_its_margin_and_its_slant() {
+    let crooked = turned(&receipt(120, 160), 6.0);
+    let framed = prepare(&crooked, DocumentKind::Receipt, square(160));
+    assert_eq!(framed.crop(20, 0, 120, 160), crooked);
 }
 
 #[test]
