@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check licences audit bench golden chaos quality test-compose clean
+.PHONY: help setup demo test check licences audit bench golden chaos quality quality-images test-compose clean
 
 # rustup's own folder, for a shell that was opened before deploy/setup installed it.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -62,6 +62,11 @@ quality: setup ## train on the card stream pack in DATA=FOLDER through the pipel
 	@test -n '$(DATA)' || { echo 'usage: make quality DATA=FOLDER (the card stream pack)' >&2; exit 2; }
 	cargo build --release --locked --workspace
 	bench/quality '$(abspath $(DATA))'
+
+quality-images: setup ## train on the packs of images in DATA=FOLDER through the pipeline, and evaluate what was left out; FOLDS=N of 5 (2)
+	@test -n '$(DATA)' || { echo 'usage: make quality-images DATA=FOLDER (the folder of the packs)' >&2; exit 2; }
+	cargo build --release --locked --workspace
+	bench/image-quality '$(abspath $(DATA))' --folds '$(or $(FOLDS),2)'
 
 test-compose: ## build the image, bring the compose stack up, send 10,000 transactions through, take it down (needs Docker)
 	tests/compose

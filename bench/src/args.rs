@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::chain::ChainArgs;
+use crate::fold::FoldArgs;
 use crate::subject::Subject;
 
 /// Measures riskstream on this machine, beside a chain of bare Kafka clients.
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     /// Runs the chain of bare clients until it is killed; the benchmark starts it.
     #[command(hide = true)]
     Chain(ChainArgs),
+    /// Puts a table in order for one fold of a cross-validation: what is learned from, then what is left out.
+    Fold(FoldArgs),
 }
 
 /// What is measured, and how long.

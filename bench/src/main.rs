@@ -6,6 +6,7 @@ mod args;
 mod arrivals;
 mod broker;
 mod chain;
+mod fold;
 mod measure;
 mod pipeline;
 mod process;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Some(Command::Chain(args)) => chain::run(&args).map(|()| true),
+        Some(Command::Fold(args)) => fold::run(&args).map(|()| true),
         None => bench(&cli.bench),
     };
     match done {

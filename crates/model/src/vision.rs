@@ -17,6 +17,7 @@ mod batch_norm;
 mod dense;
 mod depthwise;
 mod description;
+mod enlargement;
 mod fusion;
 mod gemm;
 mod geometry;

@@ -2,7 +2,7 @@
 
 use features::{Place, Plan};
 use imaging::{DocumentKind, Frame};
-use model::vision::ImageTrainingSettings;
+use model::vision::{ImageNetwork, ImageTrainingSettings};
 use runtime::config::{Check, Problems};
 use schema::layout::AttributeKind;
 use schema::mapping::TextSource;
@@ -177,6 +177,10 @@ impl Config {
         }
         if let Some(Err(error)) = images.training.as_ref().map(ImageTrainingSettings::validate) {
             problems.add("trainer.images.training", error.to_string());
+        }
+        let pretrained = ImageNetwork::efficientnet_lite0(224, 224, 1).enlarged(images.enlargement);
+        if let Err(error) = pretrained.validate() {
+            problems.add("trainer.images.enlargement", error.to_string());
         }
         if let Err(error) = self.trainer.fusion.network.validate() {
             problems.add("trainer.fusion.network", error.to_string());

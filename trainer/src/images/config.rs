@@ -36,6 +36,8 @@ pub struct ImagesSection {
     pub augmentation: Augmentation,
     /// Which network learns.
     pub network: ImageNetworkKind,
+    /// How many times higher and wider than they were prepared the pretrained one reads images.
+    pub enlargement: usize,
     /// The layers of the small one.
     #[serde(default)]
     pub small: SmallCnn,

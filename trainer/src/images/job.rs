@@ -90,7 +90,7 @@ impl Start {
         let training = section.training.clone();
         Ok(if backbone.is_some() {
             Self {
-                network: ImageNetwork::efficientnet_lite0(height, width, 1),
+                network: ImageNetwork::efficientnet_lite0(height, width, 1).enlarged(section.enlargement),
                 training: training.unwrap_or_else(ImageTrainingSettings::fine_tuning),
                 backbone,
             }

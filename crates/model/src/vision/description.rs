@@ -104,6 +104,9 @@ impl Pooling {
     }
 }
 
+/// The most that images are enlarged.
+const MOST_ENLARGED: usize = 8;
+
 /// An image network: layers, a pooling, and a linear head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,12 +115,25 @@ pub struct ImageNetwork {
     pub input: ImageShape,
     /// How bytes become numbers.
     pub treatment: Treatment,
+    /// How many times higher and wider the numbers are made before the first layer: a network that was trained on large
+    /// things sees more in a small image so.
+    #[serde(default = "as_it_is", skip_serializing_if = "is_as_it_is")]
+    pub enlargement: usize,
     /// The layers between image and pooling.
     pub architecture: Architecture,
     /// How maps become a row.
     pub pooling: Pooling,
     /// Outputs of the head.
     pub outputs: usize,
+}
+
+/// The enlargement of networks that were described before there was one.
+const fn as_it_is() -> usize {
+    1
+}
+
+const fn is_as_it_is(enlargement: &usize) -> bool {
+    *enlargement == as_it_is()
 }
 
 /// Layers of which the last one's outputs may be added to the first one's inputs.
@@ -141,10 +157,18 @@ impl ImageNetwork {
                 mean: 127.0,
                 scale: 128.0,
             },
+            enlargement: 1,
             architecture: Architecture::EfficientNetLite0,
             pooling: Pooling::Mean,
             outputs,
         }
+    }
+
+    /// The same network over images made this many times higher and wider.
+    #[must_use]
+    pub const fn enlarged(mut self, times: usize) -> Self {
+        self.enlargement = times;
+        self
     }
 
     /// A small network with one logit.
@@ -153,6 +177,7 @@ impl ImageNetwork {
         Self {
             input,
             treatment,
+            enlargement: 1,
             architecture: Architecture::SmallCnn(layers),
             pooling: Pooling::MeanMax,
             outputs: 1,
@@ -183,6 +208,10 @@ impl ImageNetwork {
             (
                 layers().all(|layer| layer.outputs > 0 && (1..=2).contains(&layer.stride)),
                 "a convolution has no outputs, or steps other than 1 or 2",
+            ),
+            (
+                (1..=MOST_ENLARGED).contains(&self.enlargement),
+                "images are enlarged by 1 to 8 times",
             ),
             (
                 self.treatment.fits(&self.input),

@@ -1,6 +1,7 @@
 //! Images in plain memory.
 
 use super::description::{ImageNetwork, ImageShape};
+use super::enlargement::enlarged;
 use super::maps::Maps;
 use crate::{Error, Result};
 
@@ -92,6 +93,10 @@ impl Images {
 
     /// Images as a network reads them.
     pub(super) fn numbers(&self, indices: &[usize], network: &ImageNetwork) -> Maps {
+        enlarged(self.treated(indices, network), network.enlargement)
+    }
+
+    fn treated(&self, indices: &[usize], network: &ImageNetwork) -> Maps {
         let shape = &network.input;
         if self.shape == *shape {
             let images = indices.iter().map(|&at| self.image(at));

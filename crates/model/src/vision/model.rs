@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::description::ImageNetwork;
+use super::enlargement::gathered;
 use super::images::Images;
+use super::maps::Maps;
 use super::network::{Folded, Network};
 use crate::calibration::Calibration;
 use crate::inference::Weights;
@@ -159,10 +161,18 @@ impl ImageScorer {
                 .map(|((value, middle), slope)| (value - middle) * slope)
                 .sum()
         };
+        let heat = Maps {
+            channels: 1,
+            data: pixels.map(heat).collect(),
+            ..numbers
+        };
+        let Maps {
+            height, width, data, ..
+        } = gathered(&heat, network.enlargement);
         Ok(HeatMap {
-            height: numbers.height,
-            width: numbers.width,
-            values: pixels.map(heat).collect(),
+            height,
+            width,
+            values: data,
         })
     }
 }

@@ -352,6 +352,54 @@ fn a_heat_map_is_the_slope_of_the_logit_and_points_at_what_was_learned() {
 }
 
 #[test]
+fn an_enlarged_image_is_scored_and_explained_at_its_own_size() {
+    let network = small().enlarged(2);
+    let written = serde_json::to_value(small()).unwrap();
+    assert!(
+        written.get("enlargement").is_none(),
+        "what is as it was is written as it was"
+    );
+    assert_eq!(serde_json::from_value::<ImageNetwork>(written).unwrap(), small());
+    let (images, labels) = squares(40, 3);
+    let all: Vec<usize> = (0..images.len()).collect();
+    let settings = settings(1);
+    let request = ImageTrainingRequest {
+        network: &network,
+        start: ImageStart::Random,
+        images: &images,
+        labels: &labels,
+        train: &all[..30],
+        validation: &all[30..],
+        settings: &settings,
+        seed: 1,
+    };
+    let model = train_images(&request, &mut |_, _, image| image.to_vec(), &mut |_| {
+        ControlFlow::Continue(())
+    })
+    .unwrap()
+    .model;
+    let bytes = model.encode_weights().unwrap();
+    let json = serde_json::to_string(&model.record).unwrap();
+    let read = ImageModel::decode(serde_json::from_str(&json).unwrap(), &bytes).unwrap();
+    let scorer = read.scorer().unwrap();
+    let together = scorer.score(&images).unwrap();
+    assert_eq!(
+        scorer.score(&images.select(&[4])).unwrap()[0],
+        together[4],
+        "INV-5"
+    );
+    let native = ImageRecord {
+        network: small(),
+        ..read.record.clone()
+    };
+    let native = ImageModel::new(native, read.weights.clone()).unwrap();
+    assert_ne!(native.scorer().unwrap().score(&images).unwrap(), together);
+    let heat = scorer.heat_map(&images, 0).unwrap();
+    assert_eq!((heat.height, heat.width, heat.values.len()), (10, 14, 140));
+    assert!(small().enlarged(0).validate().is_err() && small().enlarged(9).validate().is_err());
+}
+
+#[test]
 fn slopes_of_the_scoring_network_are_slopes() {
     for description in [small(), ImageNetwork::efficientnet_lite0(32, 32, 1)] {
         let folded = Network::random(&description, 0.0, uniform(1)).fold();
