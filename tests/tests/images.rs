@@ -13,77 +13,16 @@ use arrow::array::{
 };
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use imaging::Image;
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
-use stream::{Outgoing, Producer, ProducerOptions};
 use testkit::wait_until;
-use tests::{Pipeline, Worker, count_rows, read_table, read_topic};
+use tests::{
+    Pipeline, Raw, Worker, count_rows, document, in_headers, in_json, read_table, read_topic, send_to,
+};
 
 const PATIENCE: Duration = Duration::from_secs(120);
-const PARTITIONS: i32 = 4;
 /// 2025-01-05
 const START_MS: i64 = 1_736_035_200_000;
-
-/// A document that no other number gives: broad strokes, so that its hash is its own.
-fn document(number: u32) -> Image {
-    let (width, height) = (160, 120);
-    let mut pixels = Vec::new();
-    let mut state = u64::from(number) + 1;
-    let strokes: Vec<[u64; 4]> = (0..12)
-        .map(|_| {
-            [(); 4].map(|()| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                state >> 33
-            })
-        })
-        .collect();
-    for y in 0..height {
-        for x in 0..width {
-            let dark = strokes.iter().any(|[left, top, wide, tall]| {
-                let (left, top) = (left % width, top % height);
-                (left..left + 8 + wide % 40).contains(&x) && (top..top + 6 + tall % 30).contains(&y)
-            });
-            pixels.extend([if dark { 30 } else { 235 }; 3]);
-        }
-    }
-    Image::new(
-        u32::try_from(width).unwrap(),
-        u32::try_from(height).unwrap(),
-        pixels,
-    )
-}
-
-/// A record on its way: key, value, headers.
-struct Raw {
-    value: Vec<u8>,
-    headers: Vec<(String, String)>,
-}
-
-fn in_headers(id: &str, account: &str, at_ms: i64, kind: &str, file: Vec<u8>) -> Raw {
-    let headers = [
-        ("image_id", id.to_owned()),
-        ("event_time", at_ms.to_string()),
-        ("kind", kind.to_owned()),
-        ("entity.customer", account.to_owned()),
-    ];
-    Raw {
-        value: file,
-        headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
-    }
-}
-
-fn in_json(id: &str, account: &str, at_ms: i64, content: (&str, &str)) -> Raw {
-    let value = json!({
-        "image_id": id, "event_time": at_ms, "kind": "receipt", "entities": {"customer": account}, content.0: content.1,
-    });
-    Raw {
-        value: value.to_string().into_bytes(),
-        headers: Vec::new(),
-    }
-}
 
 /// A PNG whose header declares these sides, over next to nothing.
 fn bomb(width: u32, height: u32) -> Vec<u8> {
@@ -96,29 +35,6 @@ fn bomb(width: u32, height: u32) -> Vec<u8> {
 /// Sends records of images, by turns to all partitions.
 fn send(pipeline: &Pipeline, records: &[Raw]) {
     send_to(pipeline, "images", records);
-}
-
-fn send_to(pipeline: &Pipeline, topic: &str, records: &[Raw]) {
-    let topic = pipeline.topic(topic);
-    let mut producer = Producer::new(&pipeline.kafka(), ProducerOptions::default()).unwrap();
-    for (nth, raw) in records.iter().enumerate() {
-        let headers: Vec<(&str, &[u8])> = raw
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_bytes()))
-            .collect();
-        producer
-            .send(Outgoing {
-                topic: &topic,
-                partition: Some(i32::try_from(nth).unwrap() % PARTITIONS),
-                key: None,
-                payload: Some(&raw.value),
-                headers: &headers,
-                timestamp_us: None,
-            })
-            .unwrap();
-    }
-    producer.flush(PATIENCE).unwrap();
 }
 
 /// Forty documents, each of an account of its own, and later ten of them again for others.
