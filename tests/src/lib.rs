@@ -17,7 +17,7 @@ pub use chance::Chance;
 pub use cli::{Cli, Output};
 pub use pack::{handbook, pack_file};
 pub use pipeline::{Pipeline, Sent, Worker};
-pub use raw::{Raw, send};
+pub use raw::{Raw, document, send};
 pub use tables::{count_rows, read_table, scan_table};
 pub use topics::{copy_record, read_topic};
 pub use trial::{Plan, Stream, killed_and_undisturbed};

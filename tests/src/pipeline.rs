@@ -234,6 +234,22 @@ impl Pipeline {
         assert!(ended.is_empty(), "workers have ended: {ended:?}\n{}", self.logs());
     }
 
+    /// The highest resident memory of a worker so far, in bytes.
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn peak_bytes(&self, worker: Worker) -> u64 {
+        let pid = self.running[&worker].id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs, on Linux");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = peak.and_then(|peak| peak.split_whitespace().next());
+        let kibibytes: u64 = kibibytes
+            .and_then(|n| n.parse().ok())
+            .expect("Linux tells the peak in kibibytes");
+        kibibytes * 1024
+    }
+
     /// Simulates a stream of transactions; the file that holds it.
     ///
     /// # Panics

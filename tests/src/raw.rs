@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use imaging::Image;
 use serde_json::{Value, json};
 use stream::{Outgoing, Producer, ProducerOptions};
 
@@ -52,6 +53,15 @@ impl Raw {
         self
     }
 
+    /// A receipt as JSON; its file is `content` in base64, or a `uri`.
+    #[must_use]
+    pub fn receipt(id: &str, account: &str, at_ms: i64, content: (&str, &str)) -> Self {
+        Self::json(&json!({
+            "image_id": id, "event_time": at_ms, "kind": "receipt", "entities": {"customer": account},
+            content.0: content.1,
+        }))
+    }
+
     /// A transaction of a customer.
     #[must_use]
     pub fn transaction(id: &str, account: &str, at_ms: i64, amount: &str) -> Self {
@@ -86,4 +96,31 @@ pub fn send(pipeline: &Pipeline, topic: &str, records: &[Raw]) {
         producer.send(outgoing).expect("the producer takes the record");
     }
     producer.flush(PATIENCE).expect("the broker acknowledges");
+}
+
+/// A document that no other number gives: broad strokes, so that its hash is its own.
+#[must_use]
+pub fn document(number: u32) -> Image {
+    const WIDTH: u32 = 160;
+    const HEIGHT: u32 = 120;
+    let mut pixels = Vec::new();
+    let mut state = u64::from(number) + 1;
+    let strokes: Vec<[u32; 4]> = (0..12)
+        .map(|_| {
+            [(); 4].map(|()| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                u32::try_from(state >> 33).expect("31 bits")
+            })
+        })
+        .collect();
+    for (y, x) in (0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| (y, x))) {
+        let dark = strokes.iter().any(|[left, top, wide, tall]| {
+            let (left, top) = (left % WIDTH, top % HEIGHT);
+            (left..left + 8 + wide % 40).contains(&x) && (top..top + 6 + tall % 30).contains(&y)
+        });
+        pixels.extend([if dark { 30 } else { 235 }; 3]);
+    }
+    Image::new(WIDTH, HEIGHT, pixels)
 }

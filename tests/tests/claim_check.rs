@@ -6,34 +6,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use imaging::Image;
-use serde_json::{Value, json};
-use stream::{Outgoing, Producer, ProducerOptions};
+use serde_json::Value;
 use testkit::{S3, wait_until};
-use tests::{Pipeline, Worker, read_topic};
+use tests::{Pipeline, Raw, Worker, read_topic, send};
 
 const PATIENCE: Duration = Duration::from_secs(120);
+/// 2025-01-05
+const START_MS: i64 = 1_736_035_200_000;
 
 fn document(number: u8) -> Vec<u8> {
     let pixels = (0..40_u8).flat_map(|y| (0..60_u8).flat_map(move |x| [x.wrapping_mul(number), y, 90]));
     Image::new(60, 40, pixels.collect()).to_png()
-}
-
-fn send(pipeline: &Pipeline, id: &str, uri: &str) {
-    let record = json!({
-        "image_id": id, "event_time": "2025-01-05T00:00:00Z", "kind": "receipt", "entities": {"customer": id}, "uri": uri,
-    });
-    let mut producer = Producer::new(&pipeline.kafka(), ProducerOptions::default()).unwrap();
-    let payload = record.to_string();
-    let outgoing = Outgoing {
-        topic: &pipeline.topic("images"),
-        partition: None,
-        key: Some(id.as_bytes()),
-        payload: Some(payload.as_bytes()),
-        headers: &[],
-        timestamp_us: None,
-    };
-    producer.send(outgoing).unwrap();
-    producer.flush(PATIENCE).unwrap();
 }
 
 /// Only what lies below an allowed address is ever asked for.
@@ -52,10 +35,12 @@ fn images_come_from_the_bucket_that_is_allowed_and_from_no_other() {
     [Worker::Ingest, Worker::Preprocess, Worker::Scorer]
         .into_iter()
         .for_each(|worker| pipeline.start(worker));
-    for number in 0..6 {
+    let claim = |id: &str, uri: &str| Raw::receipt(id, id, START_MS, ("uri", uri));
+    let good = |number| {
         let uri = format!("s3://documents/inbox/{number}.png");
-        send(&pipeline, &format!("i{number}"), &uri);
-    }
+        claim(&format!("i{number}"), &uri)
+    };
+    send(&pipeline, "images", &(0..6).map(good).collect::<Vec<_>>());
     let bad = [
         ("s3://documents/private/1.png", "missing_content"),
         ("s3://others/inbox/1.png", "missing_content"),
@@ -64,9 +49,7 @@ fn images_come_from_the_bucket_that_is_allowed_and_from_no_other() {
         ("http://127.0.0.1/1.png", "missing_content"),
         ("s3://documents/inbox/broken.png", "invalid_image"),
     ];
-    for (uri, _) in bad {
-        send(&pipeline, "bad", uri);
-    }
+    send(&pipeline, "images", &bad.map(|(uri, _)| claim("bad", uri)));
     pipeline.wait_for("scores", 6, PATIENCE);
     let (kafka, topic) = (pipeline.kafka(), pipeline.topic("dead_letters"));
     wait_until("all letters", PATIENCE, || {

@@ -13,52 +13,14 @@ use arrow::array::{
 };
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use imaging::Image;
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 use testkit::wait_until;
-use tests::{Pipeline, Raw, Worker, count_rows, read_table, read_topic, send};
+use tests::{Pipeline, Raw, Worker, count_rows, document, read_table, read_topic, send};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 /// 2025-01-05
 const START_MS: i64 = 1_736_035_200_000;
-
-/// A document that no other number gives: broad strokes, so that its hash is its own.
-fn document(number: u32) -> Image {
-    let (width, height) = (160, 120);
-    let mut pixels = Vec::new();
-    let mut state = u64::from(number) + 1;
-    let strokes: Vec<[u64; 4]> = (0..12)
-        .map(|_| {
-            [(); 4].map(|()| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                state >> 33
-            })
-        })
-        .collect();
-    for y in 0..height {
-        for x in 0..width {
-            let dark = strokes.iter().any(|[left, top, wide, tall]| {
-                let (left, top) = (left % width, top % height);
-                (left..left + 8 + wide % 40).contains(&x) && (top..top + 6 + tall % 30).contains(&y)
-            });
-            pixels.extend([if dark { 30 } else { 235 }; 3]);
-        }
-    }
-    Image::new(
-        u32::try_from(width).unwrap(),
-        u32::try_from(height).unwrap(),
-        pixels,
-    )
-}
-
-fn in_json(id: &str, account: &str, at_ms: i64, content: (&str, &str)) -> Raw {
-    Raw::json(&json!({
-        "image_id": id, "event_time": at_ms, "kind": "receipt", "entities": {"customer": account}, content.0: content.1,
-    }))
-}
 
 /// A PNG whose header declares these sides, over next to nothing.
 fn bomb(width: u32, height: u32) -> Vec<u8> {
@@ -75,10 +37,10 @@ fn good(folder: &str) -> Vec<Raw> {
         let (id, account) = (format!("i{number}"), format!("c{number}"));
         let (at_ms, file) = (START_MS + i64::from(number) * 1000, document(number).to_png());
         records.push(match number % 4 {
-            0 => in_json(&id, &account, at_ms, ("content", &BASE64_STANDARD.encode(&file))),
+            0 => Raw::receipt(&id, &account, at_ms, ("content", &BASE64_STANDARD.encode(&file))),
             1 => {
                 fs::write(format!("{folder}/{id}.png"), &file).unwrap();
-                in_json(
+                Raw::receipt(
                     &id,
                     &account,
                     at_ms,
@@ -106,14 +68,14 @@ fn good(folder: &str) -> Vec<Raw> {
 fn bad(folder: &str) -> Vec<(&'static str, Raw)> {
     let file = document(99).to_png();
     let sent = |kind: &str, file: &[u8]| Raw::image("bad", "c", START_MS, kind, file.to_vec());
-    let outside = in_json("bad", "c", START_MS, ("uri", "file:///etc/hostname"));
-    let above = in_json(
+    let outside = Raw::receipt("bad", "c", START_MS, ("uri", "file:///etc/hostname"));
+    let above = Raw::receipt(
         "bad",
         "c",
         START_MS,
         ("uri", &format!("file://{folder}/../token.key")),
     );
-    let missing = in_json(
+    let missing = Raw::receipt(
         "bad",
         "c",
         START_MS,
@@ -128,7 +90,10 @@ fn bad(folder: &str) -> Vec<(&'static str, Raw)> {
         ("empty", sent("receipt", b"")),
         ("too_large", sent("receipt", &vec![0xff; 9 << 20])),
         ("invalid_field", sent("selfie", &file)),
-        ("invalid_field", in_json("bad", "c", START_MS, ("content", "***"))),
+        (
+            "invalid_field",
+            Raw::receipt("bad", "c", START_MS, ("content", "***")),
+        ),
         ("missing_content", outside),
         ("missing_content", above),
         ("missing_content", missing),
