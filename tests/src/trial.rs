@@ -25,6 +25,8 @@ const WORKERS: [Worker; 4] = [
     Worker::Scorer,
     Worker::Trainer,
 ];
+/// Threads of one ingest that write images: the default.
+const WRITERS: usize = 2;
 /// Everywhere: a network that is soon trained, since what is shown does not depend on how good it is; and a gate that
 /// lets no second model through, since both runs have to score with the same.
 ///
@@ -112,6 +114,14 @@ impl Stream {
         }
     }
 
+    /// The topics of its raw records, by their keys in the configuration.
+    fn topics(&self) -> &'static [&'static str] {
+        match self {
+            Self::Simulated { .. } => &["transactions", "labels", "images"],
+            Self::Pack(_) => &["transactions", "labels"],
+        }
+    }
+
     /// The kinds of models that score it.
     fn models(&self) -> &'static [&'static str] {
         match self {
@@ -157,7 +167,7 @@ pub fn killed_and_undisturbed(plan: &Plan) {
 
     let mut killed = plan.stream.pipeline("killed");
     give_models(&undisturbed, &killed, plan);
-    let records = raw_records(&undisturbed);
+    let records = raw_records(&undisturbed, &plan.stream);
     run_killed(&mut killed, records, plan, &mut chance);
     killed.wait_for("features", expected.rows(), plan.patience);
     killed.wait_for("scores", expected.rows(), plan.patience);
@@ -174,7 +184,7 @@ pub fn killed_and_undisturbed(plan: &Plan) {
     for table in expected.tables() {
         compare_tables(table, &undisturbed.lake(), &killed.lake());
     }
-    compare_objects(&undisturbed.lake(), &killed.lake());
+    compare_objects(&undisturbed.lake(), &killed.lake(), plan.kills * WRITERS);
     versions_are_there_once(&killed.lake());
     for model in models(&killed) {
         let version = model["version"].as_str().expect("a model has a version");
@@ -257,16 +267,14 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// The topics of raw records, by their keys in the configuration.
-const RAW: [&str; 3] = ["transactions", "labels", "images"];
-
-/// What was produced, in the order in which it was: by event time over all partitions.
-fn raw_records(pipeline: &Pipeline) -> Vec<(&'static str, Record)> {
-    let of_topic = |key: &'static str| {
+/// What was produced, with the keys of its topics, in the order in which it was: by event time over all partitions.
+fn raw_records(pipeline: &Pipeline, stream: &Stream) -> Vec<(&'static str, Record)> {
+    let of_topic = |key: &&'static str| {
+        let key = *key;
         let records = read_topic(&pipeline.kafka(), &pipeline.topic(key));
         records.into_iter().map(move |record| (key, record))
     };
-    let mut records: Vec<_> = RAW.into_iter().flat_map(of_topic).collect();
+    let mut records: Vec<_> = stream.topics().iter().flat_map(of_topic).collect();
     records.sort_by_cached_key(|(_, record)| (time_us(record), record.partition, record.offset));
     records
 }
@@ -291,7 +299,8 @@ fn run_killed(pipeline: &mut Pipeline, records: Vec<(&str, Record)>, plan: &Plan
     WORKERS.into_iter().for_each(|worker| pipeline.start(worker));
     let mut kills = kills(plan, records.len(), chance);
     let mut producer = Producer::new(&pipeline.kafka(), ProducerOptions::default()).expect("a producer");
-    let topics: BTreeMap<&str, String> = RAW.map(|key| (key, pipeline.topic(key))).into();
+    let topics = plan.stream.topics().iter().map(|key| (*key, pipeline.topic(key)));
+    let topics: BTreeMap<&str, String> = topics.collect();
     let began = Instant::now();
     let pace = plan.lasts.as_secs_f64() / records.len().max(1) as f64;
     for (nth, (key, record)) in records.iter().enumerate() {
