@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check licences audit bench golden chaos quality quality-images test-compose clean
+.PHONY: help setup demo test check licences audit bench bench-images golden chaos quality quality-images test-compose clean
 
 # rustup's own folder, for a shell that was opened before deploy/setup installed it.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -48,6 +48,11 @@ audit: licences ## hold the dependencies against the advisory database of RustSe
 bench: setup ## measure throughput and latency on this machine beside a chain of bare clients (bench/)
 	cargo build --release --locked --workspace
 	$${CARGO_TARGET_DIR:-target}/release/bench
+
+bench-images: setup ## measure document images: from raw topic to score, and networks beside PyTorch (bench/)
+	cargo build --release --locked --workspace --bins --example network_speed
+	$${CARGO_TARGET_DIR:-target}/release/bench --images --binary $${CARGO_TARGET_DIR:-target}/release/riskstream
+	bench/networks
 
 golden: setup ## stream the card pack in DATA=FOLDER through Kafka and compare every published window feature
 	@test -n '$(DATA)' || { echo 'usage: make golden DATA=FOLDER (the card stream pack)' >&2; exit 2; }

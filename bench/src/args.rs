@@ -41,6 +41,12 @@ pub(crate) struct BenchArgs {
     /// Only these, separated by commas; everything if absent.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "SUBJECT")]
     only: Vec<Subject>,
+    /// Measures document images at full speed instead of transactions.
+    #[arg(long)]
+    pub(crate) images: bool,
+    /// With --images, about how many [default: 1500; quick: 400]
+    #[arg(long, value_name = "N", requires = "images")]
+    documents: Option<u32>,
     /// Transactions that go through at full speed [default: 300000; quick: 100000]
     #[arg(long, value_name = "N")]
     transactions: Option<u32>,
@@ -87,6 +93,10 @@ impl BenchArgs {
     pub(crate) fn transactions(&self) -> u32 {
         self.transactions
             .unwrap_or(if self.quick { 100_000 } else { 300_000 })
+    }
+
+    pub(crate) fn documents(&self) -> u32 {
+        self.documents.unwrap_or(if self.quick { 400 } else { 1500 })
     }
 
     pub(crate) fn warm_up(&self) -> Duration {

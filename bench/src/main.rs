@@ -7,6 +7,7 @@ mod arrivals;
 mod broker;
 mod chain;
 mod fold;
+mod images;
 mod measure;
 mod pipeline;
 mod process;
@@ -49,6 +50,11 @@ fn bench(args: &BenchArgs) -> anyhow::Result<bool> {
     let binary = pipeline::binary(args)?;
     let broker = Broker::start(args)?;
     let mut workshop = Workshop::new(args, &broker, binary)?;
+    if args.images {
+        let report = images::bench(args, &broker, &mut workshop)?;
+        publish(args, "images.json", &report, &report.text())?;
+        return Ok(report.is_valid());
+    }
     workshop.prepare()?;
     let mut report = Report::new(args);
     for round in 1..=args.rounds() {
@@ -62,16 +68,17 @@ fn bench(args: &BenchArgs) -> anyhow::Result<bool> {
             report.add(outcome);
         }
     }
-    let file = args.folder.join("summary.json");
-    std::fs::write(&file, serde_json::to_vec_pretty(&report)?)?;
-    let mut out = std::io::stdout().lock();
-    write!(
-        out,
-        "{}\nEverything measured is in {}.\n",
-        report.text(),
-        file.display()
-    )?;
+    publish(args, "summary.json", &report, &report.text())?;
     Ok(report.is_valid())
+}
+
+/// Prints a table, and writes everything measured to a file.
+fn publish(args: &BenchArgs, name: &str, report: &impl serde::Serialize, table: &str) -> anyhow::Result<()> {
+    let file = args.folder.join(name);
+    std::fs::write(&file, serde_json::to_vec_pretty(report)?)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{table}\nEverything measured is in {}.", file.display())?;
+    Ok(())
 }
 
 /// Tells what is under way.

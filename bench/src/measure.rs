@@ -266,7 +266,8 @@ pub(crate) fn wait(
     Ok(())
 }
 
-fn spent(before: &Meter, after: &Meter, seconds: f64) -> BTreeMap<String, f64> {
+/// Processor seconds between two moments, by process, over a number of seconds.
+pub(crate) fn spent(before: &Meter, after: &Meter, seconds: f64) -> BTreeMap<String, f64> {
     let used = |name: &str| before.workers.get(name).map_or(0.0, |usage| usage.cpu_seconds);
     let workers = after.workers.iter();
     workers

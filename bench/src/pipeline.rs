@@ -21,6 +21,8 @@ use crate::{chain, measure, say};
 /// Days of history; about two transactions a customer and day.
 const DAYS: u32 = 60;
 const STAGES: [&str; 2] = ["terminal", "customer"];
+/// The first day of simulated documents.
+const IMAGES_FROM: &str = "2025-01-01";
 /// How long it may take until the tables hold enough to train on.
 const TRAINING: Duration = Duration::from_secs(180);
 /// How long nothing may come while the first history passes, on a broker that is still cold.
@@ -58,6 +60,15 @@ pub(crate) struct Workshop<'a> {
 #[derive(Deserialize)]
 struct Sent {
     transactions: u32,
+    images: u32,
+}
+
+/// A world of which only the documents are of interest.
+pub(crate) struct SimulatedImages {
+    pub(crate) seed: u32,
+    pub(crate) days: u32,
+    /// About how many.
+    pub(crate) documents: u32,
 }
 
 impl<'a> Workshop<'a> {
@@ -81,9 +92,14 @@ impl<'a> Workshop<'a> {
         self.start(subject, &mut system)?;
         let records = system.records;
         measure::wait(&mut system, &arrivals, 0, records, STALLED)?;
-        self.train(&system)?;
-        copy(&self.folder(&system).join("lake/models"), &self.models())?;
+        self.train(&system, &[])?;
+        self.keep_models(&system)?;
         system.stop(self.broker)
+    }
+
+    /// Later systems score with the models of this one.
+    pub(crate) fn keep_models(&self, system: &System) -> anyhow::Result<()> {
+        copy(&self.folder(system).join("lake/models"), &self.models())
     }
 
     fn history(&self) -> PathBuf {
@@ -121,16 +137,57 @@ impl<'a> Workshop<'a> {
         Ok(())
     }
 
-    /// Topics of a subject's own, with records in the raw one, and no process yet.
-    pub(crate) fn lay_out(&mut self, subject: Subject) -> anyhow::Result<(System, Traffic)> {
-        self.made += 1;
-        let prefix = format!("bench-{}", self.made);
-        std::fs::create_dir_all(self.args.folder.join(&prefix))?;
-        if subject.peer().is_none() {
-            return chain::lay_out(self.args, self.broker, prefix);
-        }
+    /// Writes images of documents of another world.
+    pub(crate) fn simulate_images(&self, file: &Path, world: &SimulatedImages) -> anyhow::Result<()> {
+        let SimulatedImages {
+            seed,
+            days,
+            documents,
+        } = world;
+        let per_day = f64::from(*documents) / f64::from(*days);
+        // About two transactions a customer and day: enough for each document to have one of its own.
+        let customers = (documents / days * 2).max(100).to_string();
+        let mut command = Command::new(&self.binary);
+        command.args(["simulate", "--customers", &customers, "--terminals", "50"]);
+        command.args(["--seed", &seed.to_string(), "--days", &days.to_string()]);
+        command.args([
+            "--start",
+            IMAGES_FROM,
+            "--documents-per-day",
+            &per_day.to_string(),
+        ]);
+        command
+            .arg("--output")
+            .arg(file.with_extension("transactions.parquet"));
+        output(command.arg("--images").arg(file))?;
+        Ok(())
+    }
+
+    /// The beginning of a day of that world, by its number.
+    pub(crate) fn day(&self, number: u32) -> anyhow::Result<String> {
+        let first: Timestamp = format!("{IMAGES_FROM}T00:00:00Z").parse()?;
+        Ok((first + jiff::SignedDuration::from_hours(24 * i64::from(number))).to_string())
+    }
+
+    /// Sends a table of images; how many there are.
+    pub(crate) fn produce_images(
+        &self,
+        system: &System,
+        file: &Path,
+        arguments: &[&str],
+    ) -> anyhow::Result<u32> {
+        let mut command = self.riskstream(system);
+        command.args(["produce", "--format", "json"]).args(arguments);
+        let said = output(command.arg("--images").arg(file))?;
+        let sent: Sent = serde_json::from_str(&said).context("what produce says")?;
+        Ok(sent.images)
+    }
+
+    /// Topics of riskstream's own, empty, and no process yet.
+    pub(crate) fn found(&mut self, delivery: Delivery) -> anyhow::Result<System> {
+        let prefix = self.next_prefix()?;
         let events = STAGES.map(|stage| (format!("events.{stage}"), format!("{prefix}.events.{stage}")));
-        let mut system = System {
+        let system = System {
             input: format!("{prefix}.raw"),
             inner: events
                 .into_iter()
@@ -142,11 +199,25 @@ impl<'a> Workshop<'a> {
             records: 0,
             prefix,
         };
-        std::fs::write(
-            self.config(&system),
-            self.configuration(&system, subject.delivery()),
-        )?;
+        std::fs::write(self.config(&system), self.configuration(&system, delivery))?;
         output(self.riskstream(&system).args(["topics", "create"]))?;
+        Ok(system)
+    }
+
+    fn next_prefix(&mut self) -> anyhow::Result<String> {
+        self.made += 1;
+        let prefix = format!("bench-{}", self.made);
+        std::fs::create_dir_all(self.args.folder.join(&prefix))?;
+        Ok(prefix)
+    }
+
+    /// Topics of a subject's own, with records in the raw one, and no process yet.
+    pub(crate) fn lay_out(&mut self, subject: Subject) -> anyhow::Result<(System, Traffic)> {
+        if subject.peer().is_none() {
+            let prefix = self.next_prefix()?;
+            return chain::lay_out(self.args, self.broker, prefix);
+        }
+        let mut system = self.found(subject.delivery())?;
         let history = self.history();
         let said = output(
             self.riskstream(&system)
@@ -225,6 +296,17 @@ location = "{lake}"
 group = "{prefix}-lake"
 [trainer]
 window = "14d"
+# A model of images as large as ever, and hardly trained: how well it scores is no question here.
+[trainer.images]
+min_images = 300
+max_images = 300
+variants = 1
+max_repeats = 1
+[[trainer.images.training.stages]]
+unfrozen = "all"
+max_epochs = 1
+learning_rate = 6e-3
+rate_decay = 1.0
 [scorer]
 group = "{prefix}-scorer"
 delivery = "{delivery}"
@@ -239,11 +321,11 @@ token_key = "a benchmark's token key protects nothing"
     }
 
     /// Trains as soon as the tables hold enough.
-    fn train(&self, system: &System) -> anyhow::Result<()> {
+    pub(crate) fn train(&self, system: &System, arguments: &[&str]) -> anyhow::Result<()> {
         let deadline = Instant::now() + TRAINING;
         loop {
             std::thread::sleep(Duration::from_secs(5));
-            match output(self.riskstream(system).args(["train", "--once"])) {
+            match output(self.riskstream(system).args(["train", "--once"]).args(arguments)) {
                 Ok(report) => {
                     say(&report);
                     return Ok(());

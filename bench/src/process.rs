@@ -118,6 +118,13 @@ pub(crate) fn usage(pid: u32) -> anyhow::Result<Usage> {
     })
 }
 
+/// How many processes wanted a processor in the last minute, on average.
+pub(crate) fn load_average() -> anyhow::Result<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg")?;
+    let first = text.split_whitespace().next().context("an empty loadavg")?;
+    first.parse().context("a load average")
+}
+
 /// Name and processor seconds in a `stat` file; the name may hold anything, so the last parenthesis ends it.
 fn read(stat: &str) -> anyhow::Result<(&str, f64)> {
     let (head, tail) = stat.rsplit_once(')').context("a stat file without a name")?;

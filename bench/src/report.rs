@@ -117,7 +117,8 @@ fn median(sorted: &[f64]) -> Option<f64> {
     sorted.get(sorted.len().checked_sub(1)? / 2).copied()
 }
 
-fn shown(sorted: &[f64]) -> String {
+/// The median with least and most.
+pub(crate) fn shown(sorted: &[f64]) -> String {
     let number = |x: f64| {
         if x >= 1000.0 {
             format!("{x:.0}")

@@ -26,6 +26,7 @@ mod labels;
 mod layer;
 mod linear;
 mod maps;
+mod memory;
 mod model;
 mod network;
 mod optimiser;

@@ -132,7 +132,7 @@ impl Normalised {
             channels,
             ..
         } = self.maps;
-        let mut output = Maps::zeros(batch, height, width, channels);
+        let mut output = Maps::any(batch, height, width, channels);
         dispatch(Rectify {
             from: &self.maps.data,
             to: &mut output.data,

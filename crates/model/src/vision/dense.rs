@@ -1,11 +1,15 @@
 //! Convolutions over all channels, as products of matrices.
 //!
 //! In an image with its padding around it, a line of a window is contiguous, and the windows of one line of outputs
-//! begin at even steps: they are the overlapping rows of a matrix, and need not be unrolled.
+//! begin at even steps: they are the overlapping rows of a matrix, and need not be unrolled. Short lines go through in
+//! blocks, so that weights are packed for many outputs at once; the order of additions is that of the lines.
 
 use super::gemm::{Matrix, multiply_add};
 use super::geometry::Geometry;
 use super::maps::Maps;
+
+/// Outputs in a block of lines, where a line alone is not longer.
+const BLOCK: usize = 224;
 
 /// A convolution of a square kernel with weights `kernel × kernel × inputs × outputs`.
 #[derive(Clone, Copy)]
@@ -43,12 +47,10 @@ impl Dense<'_> {
     /// The outputs; each starts at its bias, 0 where there is none.
     pub(super) fn forward(&self, input: &Maps, bias: Option<&[f32]>) -> Maps {
         let at = self.geometry(input);
-        let mut out = Maps::zeros(input.batch, at.output.0, at.output.1, self.outputs);
-        if let Some(bias) = bias {
-            let positions = out.data.chunks_exact_mut(self.outputs);
-            positions.for_each(|position| position.copy_from_slice(bias));
-        }
+        let mut out = Maps::any(input.batch, at.output.0, at.output.1, self.outputs);
         if self.is_pointwise() {
+            let blocks = out.data.chunks_mut(BLOCK * self.outputs);
+            blocks.for_each(|positions| begin(positions, bias));
             let input = Matrix::new(&input.data, input.positions(), self.inputs);
             multiply_add(input, self.matrix(0), &mut out.data);
             return out;
@@ -56,10 +58,13 @@ impl Dense<'_> {
         let mut padded = Padded::new(&at, self);
         for image in 0..input.batch {
             padded.load(input.image(image));
-            let lines = out.image_mut(image).chunks_exact_mut(at.output.1 * self.outputs);
-            for (row, line) in lines.enumerate() {
+            let blocks = out.image_mut(image).chunks_mut(padded.block() * self.outputs);
+            for (block, positions) in blocks.enumerate() {
+                begin(positions, bias);
                 for kernel_row in 0..self.kernel {
-                    multiply_add(padded.windows(row, kernel_row), self.matrix(kernel_row), line);
+                    let count = positions.len() / self.outputs;
+                    let windows = padded.windows(block, kernel_row, count);
+                    multiply_add(windows, self.matrix(kernel_row), positions);
                 }
             }
         }
@@ -77,12 +82,14 @@ impl Dense<'_> {
         let mut padded = Padded::new(&at, self);
         for image in 0..input.batch {
             padded.load(input.image(image));
-            let lines = gradient.image(image).chunks_exact(at.output.1 * self.outputs);
-            for (row, line) in lines.enumerate() {
-                let line = Matrix::new(line, at.output.1, self.outputs);
+            let blocks = gradient.image(image).chunks(padded.block() * self.outputs);
+            for (block, positions) in blocks.enumerate() {
+                let count = positions.len() / self.outputs;
+                let positions = Matrix::new(positions, count, self.outputs);
                 let each = weights.chunks_exact_mut(self.line() * self.outputs);
                 for (kernel_row, weights) in each.enumerate() {
-                    multiply_add(padded.windows(row, kernel_row).transposed(), line, weights);
+                    let windows = padded.windows(block, kernel_row, count);
+                    multiply_add(windows.transposed(), positions, weights);
                 }
             }
         }
@@ -122,17 +129,20 @@ impl Dense<'_> {
         let at = self.geometry(input);
         let mut out = Maps::zeros(input.batch, input.height, input.width, input.channels);
         let mut padded = Padded::new(&at, self);
-        let mut windows = vec![0.0; at.output.1 * self.line()];
+        let of_line = padded.block() * self.line();
+        let mut windows = vec![0.0; self.kernel * of_line];
         for image in 0..input.batch {
-            padded.data.fill(0.0);
-            let lines = gradient.image(image).chunks_exact(at.output.1 * self.outputs);
-            for (row, line) in lines.enumerate() {
-                let line = Matrix::new(line, at.output.1, self.outputs);
-                for kernel_row in 0..self.kernel {
-                    windows.fill(0.0);
-                    multiply_add(line, self.matrix(kernel_row).transposed(), &mut windows);
-                    padded.add(row, kernel_row, &windows);
+            padded.maps.data.fill(0.0);
+            let blocks = gradient.image(image).chunks(padded.block() * self.outputs);
+            for (block, positions) in blocks.enumerate() {
+                let count = positions.len() / self.outputs;
+                let positions = Matrix::new(positions, count, self.outputs);
+                windows.fill(0.0);
+                for (kernel_row, windows) in windows.chunks_exact_mut(of_line).enumerate() {
+                    let windows = &mut windows[..count * self.line()];
+                    multiply_add(positions, self.matrix(kernel_row).transposed(), windows);
                 }
+                padded.add_block(block, count, &windows);
             }
             padded.store(out.image_mut(image));
         }
@@ -140,21 +150,50 @@ impl Dense<'_> {
     }
 }
 
+/// Every position starts at the bias, at 0 where there is none.
+fn begin(positions: &mut [f32], bias: Option<&[f32]>) {
+    let Some(bias) = bias else {
+        return positions.fill(0.0);
+    };
+    let mut done = bias.len();
+    positions[..done].copy_from_slice(bias);
+    while done < positions.len() {
+        let more = done.min(positions.len() - done);
+        positions.copy_within(..more, done);
+        done += more;
+    }
+}
+
 /// An image with zeros around it.
 struct Padded {
     at: Geometry,
     channels: usize,
-    data: Vec<f32>,
+    /// One image.
+    maps: Maps,
+    /// Lines of outputs in a block.
+    lines: usize,
+    /// Where the windows of a block begin, from its first one on.
+    starts: Vec<usize>,
 }
 
 impl Padded {
     fn new(at: &Geometry, layer: &Dense<'_>) -> Self {
         let (height, width) = at.padded();
+        let lines = (BLOCK / at.output.1).max(1);
+        let step = at.stride * layer.inputs;
+        let starts = (0..lines).flat_map(|line| (0..at.output.1).map(move |at| (line * width + at) * step));
         Self {
             at: *at,
             channels: layer.inputs,
-            data: vec![0.0; height * width * layer.inputs],
+            maps: Maps::zeros(1, height, width, layer.inputs),
+            lines,
+            starts: starts.collect(),
         }
+    }
+
+    /// Outputs in a block; the last one may have fewer.
+    const fn block(&self) -> usize {
+        self.starts.len()
     }
 
     /// Copies an image; what lies around it was zero and stays so.
@@ -178,7 +217,8 @@ impl Padded {
     /// The lines on which the image lies.
     fn lines(&mut self) -> impl Iterator<Item = &mut [f32]> {
         let (_, width) = self.at.padded();
-        self.data
+        self.maps
+            .data
             .chunks_exact_mut(width * self.channels)
             .skip(self.at.before.0)
     }
@@ -190,11 +230,24 @@ impl Padded {
         (self.at.before.1 * self.channels, columns * self.channels)
     }
 
-    /// One line of the windows of one line of outputs.
-    fn windows(&self, row: usize, kernel_row: usize) -> Matrix<'_> {
+    /// One line of the windows of so many outputs of a block.
+    fn windows(&self, block: usize, kernel_row: usize, count: usize) -> Matrix<'_> {
         let line = self.at.kernel * self.channels;
-        let data = &self.data[self.line_start(row, kernel_row)..];
-        Matrix::strided(data, self.at.output.1, line, self.at.stride * self.channels)
+        let data = &self.maps.data[self.line_start(block * self.lines, kernel_row)..];
+        Matrix::listed(data, &self.starts[..count], line)
+    }
+
+    /// Adds to the windows of so many outputs of a block, line by line of the outputs; given are those of each line of
+    /// the kernel.
+    fn add_block(&mut self, block: usize, count: usize, windows: &[f32]) {
+        let len = self.at.output.1 * self.at.kernel * self.channels;
+        let of_line = windows.len() / self.at.kernel;
+        for line in 0..count / self.at.output.1 {
+            for (kernel_row, windows) in windows.chunks_exact(of_line).enumerate() {
+                let row = block * self.lines + line;
+                self.add(row, kernel_row, &windows[line * len..][..len]);
+            }
+        }
     }
 
     /// Adds to one line of the windows of one line of outputs.
@@ -202,7 +255,7 @@ impl Padded {
         let (start, step) = (self.line_start(row, kernel_row), self.at.stride * self.channels);
         let line = self.at.kernel * self.channels;
         for (column, window) in windows.chunks_exact(line).enumerate() {
-            let to = &mut self.data[start + column * step..][..line];
+            let to = &mut self.maps.data[start + column * step..][..line];
             to.iter_mut().zip(window).for_each(|(to, value)| *to += value);
         }
     }
@@ -274,23 +327,13 @@ mod tests {
             slope(
                 &of_input.data,
                 &input.data,
-                |data| {
-                    layer
-                        .forward(
-                            &Maps {
-                                data: data.to_vec(),
-                                ..input.clone()
-                            },
-                            None,
-                        )
-                        .data
-                },
+                |data| layer.forward(&input.with(data), None).data.clone(),
                 &gradient.data,
             );
             slope(
                 &of_weights,
                 &weights,
-                |weights| Dense { weights, ..layer }.forward(&input, None).data,
+                |weights| Dense { weights, ..layer }.forward(&input, None).data.clone(),
                 &gradient.data,
             );
         }

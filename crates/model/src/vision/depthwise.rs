@@ -28,7 +28,7 @@ impl Depthwise<'_> {
     /// The outputs; each starts at its bias, 0 where there is none.
     pub(super) fn forward(&self, input: &Maps, bias: Option<&[f32]>) -> Maps {
         let at = self.geometry(input);
-        let mut out = Maps::zeros(input.batch, at.output.0, at.output.1, self.channels);
+        let mut out = Maps::any(input.batch, at.output.0, at.output.1, self.channels);
         let mut plane = Plane::new(at.padded());
         for group in groups(self.channels) {
             let taps = self.taps(group, |tap| tap);
@@ -79,7 +79,7 @@ impl Depthwise<'_> {
     /// kernel.
     pub(super) fn backward_input(&self, input: &Maps, gradient: &Maps) -> Maps {
         let at = self.geometry(input);
-        let mut out = Maps::zeros(input.batch, input.height, input.width, input.channels);
+        let mut out = Maps::any(input.batch, input.height, input.width, input.channels);
         let (height, width) = (input.height + self.kernel - 1, input.width + self.kernel - 1);
         let before = (self.kernel - 1 - at.before.0, self.kernel - 1 - at.before.1);
         let reversed = Geometry {
@@ -382,23 +382,13 @@ mod tests {
             slope(
                 &of_input.data,
                 &input.data,
-                |data| {
-                    layer
-                        .forward(
-                            &Maps {
-                                data: data.to_vec(),
-                                ..input.clone()
-                            },
-                            None,
-                        )
-                        .data
-                },
+                |data| layer.forward(&input.with(data), None).data.clone(),
                 &gradient.data,
             );
             slope(
                 &of_weights,
                 &weights,
-                |weights| Depthwise { weights, ..layer }.forward(&input, None).data,
+                |weights| Depthwise { weights, ..layer }.forward(&input, None).data.clone(),
                 &gradient.data,
             );
         }

@@ -18,9 +18,28 @@ pub(super) struct Matrix<'a> {
     data: &'a [f32],
     rows: usize,
     columns: usize,
-    /// Numbers from one row to the next, or from one column to the next where those are contiguous.
-    stride: usize,
+    /// Where rows begin, or columns where those are contiguous.
+    starts: Starts<'a>,
     order: Order,
+}
+
+/// Where the rows of a matrix begin.
+#[derive(Clone, Copy)]
+enum Starts<'a> {
+    /// Every so many numbers.
+    Even(usize),
+    /// Here.
+    Listed(&'a [usize]),
+}
+
+impl Starts<'_> {
+    #[inline(always)]
+    fn of(&self, row: usize) -> usize {
+        match self {
+            Self::Even(stride) => row * stride,
+            Self::Listed(starts) => starts[row],
+        }
+    }
 }
 
 /// Which dimension is contiguous.
@@ -34,18 +53,22 @@ impl<'a> Matrix<'a> {
     /// A matrix stored row after row.
     pub(super) fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(data.len(), rows * columns, "the data fill the matrix");
-        Self::strided(data, rows, columns, columns)
-    }
-
-    /// A matrix whose rows begin every `stride` numbers; they may overlap.
-    pub(super) fn strided(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
-        let needed = rows.checked_sub(1).map_or(0, |last| last * stride + columns);
-        assert!(data.len() >= needed, "the data hold the matrix");
         Self {
             data,
             rows,
             columns,
-            stride,
+            starts: Starts::Even(columns),
+            order: Order::Rows,
+        }
+    }
+
+    /// A matrix whose rows begin at these places; they may overlap.
+    pub(super) const fn listed(data: &'a [f32], starts: &'a [usize], columns: usize) -> Self {
+        Self {
+            data,
+            rows: starts.len(),
+            columns,
+            starts: Starts::Listed(starts),
             order: Order::Rows,
         }
     }
@@ -66,8 +89,8 @@ impl<'a> Matrix<'a> {
     #[inline(always)]
     fn at(&self, row: usize, column: usize) -> f32 {
         match self.order {
-            Order::Rows => self.data[row * self.stride + column],
-            Order::Columns => self.data[column * self.stride + row],
+            Order::Rows => self.data[self.starts.of(row) + column],
+            Order::Columns => self.data[self.starts.of(column) + row],
         }
     }
 }
@@ -173,14 +196,22 @@ impl Product<'_> {
             match self.left.order {
                 Order::Rows => {
                     let rows: [&[f32]; TILE] = std::array::from_fn(|tile| {
-                        &self.left.data[(row + tile) * self.left.stride + place.depth..][..panel.len()]
+                        &self.left.data[self.left.starts.of(row + tile) + place.depth..][..panel.len()]
                     });
                     add_rows(rows, panel, &mut sums);
                 }
                 Order::Columns => {
-                    let stride = self.left.stride;
-                    let columns = &self.left.data[place.depth * stride + row..];
-                    add_columns(columns, stride, panel, &mut sums);
+                    let (data, starts) = (self.left.data, self.left.starts);
+                    match starts {
+                        Starts::Even(stride) => {
+                            let column = |depth: usize| &data[(place.depth + depth) * stride + row..];
+                            add_columns(column, panel, &mut sums);
+                        }
+                        Starts::Listed(starts) => {
+                            let starts = &starts[place.depth..][..panel.len()];
+                            add_columns(|depth: usize| &data[starts[depth] + row..], panel, &mut sums);
+                        }
+                    }
                 }
             }
             self.store(row, place, &sums);
@@ -250,7 +281,7 @@ fn pack<const VECTORS: usize>(right: &Matrix<'_>, block: Block) -> Vec<[Lanes; V
             let row = block.depth + depth;
             let lanes = &mut lanes.as_flattened_mut()[..used];
             match right.order {
-                Order::Rows => lanes.copy_from_slice(&right.data[row * right.stride + start..][..used]),
+                Order::Rows => copy(&right.data[right.starts.of(row) + start..][..used], lanes),
                 Order::Columns => {
                     for (lane, value) in lanes.iter_mut().enumerate() {
                         *value = right.at(row, start + lane);
@@ -260,6 +291,19 @@ fn pack<const VECTORS: usize>(right: &Matrix<'_>, block: Block) -> Vec<[Lanes; V
         }
     }
     packed
+}
+
+/// Copies whole vectors in straight code; a call for so few bytes takes longer than they do.
+#[inline(always)]
+fn copy(from: &[f32], to: &mut [f32]) {
+    let (from, from_rest) = from.as_chunks::<LANES>();
+    let (to, to_rest) = to.as_chunks_mut::<LANES>();
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+    if !from_rest.is_empty() {
+        to_rest.copy_from_slice(from_rest);
+    }
 }
 
 /// Adds the products of a tile whose rows are contiguous.
@@ -281,15 +325,14 @@ fn add_rows<const VECTORS: usize, const TILE: usize>(
 
 /// Adds the products of a tile whose columns are contiguous.
 #[inline(always)]
-fn add_columns<const VECTORS: usize, const TILE: usize>(
-    columns: &[f32],
-    stride: usize,
+fn add_columns<'a, const VECTORS: usize, const TILE: usize>(
+    column: impl Fn(usize) -> &'a [f32],
     panel: &[[Lanes; VECTORS]],
     sums: &mut [[Lanes; VECTORS]; TILE],
 ) {
     let mut local = *sums;
     for (depth, right) in panel.iter().enumerate() {
-        let left = &columns[depth * stride..][..TILE];
+        let left = &column(depth)[..TILE];
         unrolled::<TILE>(
             #[inline(always)]
             |tile| fuse(left[tile], right, &mut local[tile]),

@@ -1,10 +1,12 @@
 //! Feature maps in plain memory.
 
+use super::memory;
+
 /// The feature maps of a batch of images.
 ///
 /// # Shape
 /// `batch × height × width × channels`, channels contiguous.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Maps {
     pub(super) batch: usize,
     pub(super) height: usize,
@@ -15,14 +17,28 @@ pub(super) struct Maps {
 
 impl Maps {
     pub(super) fn zeros(batch: usize, height: usize, width: usize, channels: usize) -> Self {
-        let data = vec![0.0; batch * height * width * channels];
+        let mut maps = Self::any(batch, height, width, channels);
+        maps.data.fill(0.0);
+        maps
+    }
+
+    /// Maps of any numbers, for those who write all of them.
+    pub(super) fn any(batch: usize, height: usize, width: usize, channels: usize) -> Self {
         Self {
             batch,
             height,
             width,
             channels,
-            data,
+            data: memory::any(batch * height * width * channels),
         }
+    }
+
+    /// Maps of this size with other numbers.
+    #[cfg(test)]
+    pub(super) fn with(&self, data: &[f32]) -> Self {
+        let mut maps = self.clone();
+        maps.data.copy_from_slice(data);
+        maps
     }
 
     /// Positions in the whole batch: rows of the matrix with a column for each channel.
@@ -52,5 +68,19 @@ impl Maps {
         for (sum, value) in self.data.iter_mut().zip(&other.data) {
             *sum += value;
         }
+    }
+}
+
+impl Clone for Maps {
+    fn clone(&self) -> Self {
+        let mut copy = Self::any(self.batch, self.height, self.width, self.channels);
+        copy.data.copy_from_slice(&self.data);
+        copy
+    }
+}
+
+impl Drop for Maps {
+    fn drop(&mut self) {
+        memory::give(std::mem::take(&mut self.data));
     }
 }

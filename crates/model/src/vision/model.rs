@@ -166,13 +166,11 @@ impl ImageScorer {
             data: pixels.map(heat).collect(),
             ..numbers
         };
-        let Maps {
-            height, width, data, ..
-        } = gathered(&heat, network.enlargement);
+        let mut heat = gathered(&heat, network.enlargement);
         Ok(HeatMap {
-            height,
-            width,
-            values: data,
+            height: heat.height,
+            width: heat.width,
+            values: std::mem::take(&mut heat.data),
         })
     }
 }

@@ -7,6 +7,7 @@ use super::images::Images;
 use super::layer::{Decay, FoldedLayer, Layer, LayerTrace, WantsInput};
 use super::linear::Linear;
 use super::maps::Maps;
+use super::memory::Reuse;
 use super::parameter::Parameter;
 use super::pooling::{self, Pooled};
 use crate::Result;
@@ -311,6 +312,7 @@ impl Folded {
     /// If the images have another shape than the network reads.
     pub(super) fn embeddings(&self, images: &Images) -> Result<Vec<f32>> {
         images.check_shape(&self.description.input)?;
+        let _reuse = Reuse::begin();
         let numbers = |image| images.numbers(&[image], &self.description);
         Ok((0..images.len())
             .flat_map(|image| self.embedding(numbers(image)))

@@ -36,7 +36,7 @@ pub(super) fn forward(pooling: Pooling, maps: &Maps) -> Pooled {
 
 /// The gradient of the maps from that of the rows.
 pub(super) fn backward(pooling: Pooling, maps: &Maps, pooled: &Pooled, gradient: &[f32]) -> Maps {
-    let mut out = Maps::zeros(maps.batch, maps.height, maps.width, maps.channels);
+    let mut out = Maps::any(maps.batch, maps.height, maps.width, maps.channels);
     let (channels, positions) = (maps.channels, maps.height * maps.width);
     let share = 1.0 / positions as f32;
     for (image, gradient) in gradient.chunks_exact(pooling.width(channels)).enumerate() {
@@ -109,10 +109,7 @@ mod tests {
             slope(
                 &of_maps.data,
                 &maps.data,
-                |data| {
-                    let data = data.to_vec();
-                    forward(pooling, &Maps { data, ..maps.clone() }).rows
-                },
+                |data| forward(pooling, &maps.with(data)).rows,
                 &gradient,
             );
         }

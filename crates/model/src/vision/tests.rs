@@ -8,7 +8,6 @@ use rand_chacha::ChaCha8Rng;
 use super::description::UnitShape;
 use super::fixture::{maps, numbers, slope, uniform};
 use super::layer::{Layer, WantsInput};
-use super::maps::Maps;
 use super::network::Network;
 use super::*;
 
@@ -136,19 +135,7 @@ fn gradients_of_a_layer_are_slopes() {
         slope(
             &of_input.data,
             &input.data,
-            |data| {
-                layer
-                    .clone()
-                    .forward(
-                        &Maps {
-                            data: data.to_vec(),
-                            ..input.clone()
-                        },
-                        0.1,
-                    )
-                    .output
-                    .data
-            },
+            |data| layer.clone().forward(&input.with(data), 0.1).output.data.clone(),
             &gradient.data,
         );
         for part in 0..3 {
@@ -160,7 +147,7 @@ fn gradients_of_a_layer_are_slopes() {
                 |values| {
                     let mut moved = layer.clone();
                     moved.parameters_mut()[part].0.value = values.to_vec();
-                    moved.forward(&input, 0.1).output.data
+                    moved.forward(&input, 0.1).output.data.clone()
                 },
                 &gradient.data,
             );
@@ -410,13 +397,7 @@ fn slopes_of_the_scoring_network_are_slopes() {
         } = description.input;
         let image = maps(1, height, width, channels, 2);
         let slopes = folded.slopes(image.clone());
-        let logit = |data: &[f32]| {
-            let image = Maps {
-                data: data.to_vec(),
-                ..image.clone()
-            };
-            folded.outputs(&folded.embedding(image))
-        };
+        let logit = |data: &[f32]| folded.outputs(&folded.embedding(image.with(data)));
         // Along the slope, where the bends of many rectifiers even out.
         let step = 1e-3;
         let along = |sign: f32| {

@@ -14,6 +14,7 @@ use super::description::ImageNetwork;
 use super::images::Images;
 use super::labels;
 use super::maps::Maps;
+use super::memory::Reuse;
 use super::model::{ImageModel, ImageRecord};
 use super::network::Network;
 use super::optimiser::{AdamW, Learning};
@@ -103,6 +104,7 @@ pub fn train_images(
     progress: &mut ImageProgress<'_>,
 ) -> Result<TrainedImages> {
     check(request)?;
+    let _reuse = Reuse::begin();
     let mut run = Run::new(request)?;
     let mut history = History::new(&run.network);
     history.add(run.validate(0, 0.0)?, &run.network, request, progress);

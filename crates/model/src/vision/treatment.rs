@@ -66,20 +66,18 @@ impl Treatment {
             width,
             channels,
         } = shape;
-        let mut maps = Maps {
-            batch: images.len(),
-            height,
-            width,
-            channels: self.channels(channels),
-            data: Vec::with_capacity(images.len() * height * width * self.channels(channels)),
-        };
-        for image in images {
+        let mut maps = Maps::any(images.len(), height, width, self.channels(channels));
+        let numbers = maps
+            .data
+            .chunks_exact_mut(height * width * self.channels(channels));
+        for (image, numbers) in images.zip(numbers) {
             match self {
                 Self::Scale { mean, scale } => {
-                    maps.data
-                        .extend(image.iter().map(|&byte| (f32::from(byte) - mean) / scale));
+                    for (number, &byte) in numbers.iter_mut().zip(image) {
+                        *number = (f32::from(byte) - mean) / scale;
+                    }
                 }
-                Self::Residuals => residuals(&one_contrast(image), width, &mut maps.data),
+                Self::Residuals => residuals(&one_contrast(image), width, numbers),
             }
         }
         maps
@@ -88,11 +86,7 @@ impl Treatment {
 
 /// Paper, the middle grey, becomes 0 and ink [`CONTRAST`] below it.
 fn one_contrast(image: &[u8]) -> Vec<f32> {
-    let mut sorted: Vec<u8> = image.to_vec();
-    sorted.sort_unstable();
-    let at =
-        |share: f64| f32::from(sorted[crate::scalar::floor_index(share * sorted.len() as f64, sorted.len())]);
-    let (paper, ink) = (at(0.5), at(INK_SHARE));
+    let (paper, ink) = (quantile(image, 0.5), quantile(image, INK_SHARE));
     let unit = (paper - ink).max(LEAST_CONTRAST) / CONTRAST;
     image
         .iter()
@@ -100,26 +94,45 @@ fn one_contrast(image: &[u8]) -> Vec<f32> {
         .collect()
 }
 
+/// The byte that this share of all, in order, lies before.
+fn quantile(image: &[u8], share: f64) -> f32 {
+    let mut counts = [0; 256];
+    image.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
+    let place = crate::scalar::floor_index(share * image.len() as f64, image.len());
+    let mut before = 0;
+    let found = (0..=u8::MAX).find(|&byte| {
+        before += counts[usize::from(byte)];
+        before > place
+    });
+    f32::from(found.expect("the place is one of an image's"))
+}
+
 /// Writes each pixel with its three residuals; beyond the edge the image goes on as it ends.
-fn residuals(image: &[f32], width: usize, out: &mut Vec<f32>) {
-    let height = image.len() / width;
-    for (row, column) in (0..height).flat_map(|row| (0..width).map(move |column| (row, column))) {
-        let lines = [row.saturating_sub(1), row, (row + 1).min(height - 1)];
-        let columns = [column.saturating_sub(1), column, (column + 1).min(width - 1)];
-        let at = |line: usize, place: usize| image[lines[line] * width + columns[place]];
-        let (centre, right, below) = (at(1, 1), at(1, 2), at(2, 1));
-        let sides = at(0, 1) + at(1, 0) + right + below;
-        let corners = at(0, 0) + at(0, 2) + at(2, 0) + at(2, 2);
-        let square = 0.5 * sides - 0.25 * corners - centre;
-        let residual =
-            |value: f32| (value * RESIDUAL_SCALE / CONTRAST).clamp(-RESIDUAL_LIMIT, RESIDUAL_LIMIT);
-        out.extend([
-            centre,
-            residual(right - centre),
-            residual(below - centre),
-            residual(square),
-        ]);
+fn residuals(image: &[f32], width: usize, out: &mut [f32]) {
+    let last = image.len() / width - 1;
+    let line = |row: usize| &image[row * width..][..width];
+    let (out, _) = out.as_chunks_mut::<4>();
+    for (row, out) in out.chunks_exact_mut(width).enumerate() {
+        let (above, here, below) = (line(row.saturating_sub(1)), line(row), line((row + 1).min(last)));
+        for (column, out) in out.iter_mut().enumerate() {
+            let (before, after) = (column.saturating_sub(1), (column + 1).min(width - 1));
+            let (centre, right, down) = (here[column], here[after], below[column]);
+            let sides = above[column] + here[before] + right + down;
+            let corners = above[before] + above[after] + below[before] + below[after];
+            let square = 0.5 * sides - 0.25 * corners - centre;
+            *out = [
+                centre,
+                residual(right - centre),
+                residual(down - centre),
+                residual(square),
+            ];
+        }
     }
+}
+
+/// In units of the network, cut off.
+const fn residual(value: f32) -> f32 {
+    (value * RESIDUAL_SCALE / CONTRAST).clamp(-RESIDUAL_LIMIT, RESIDUAL_LIMIT)
 }
 
 #[cfg(test)]
