@@ -8,7 +8,6 @@ use rand_chacha::ChaCha8Rng;
 use super::description::UnitShape;
 use super::fixture::{maps, numbers, slope, uniform};
 use super::layer::{Layer, WantsInput};
-use super::maps::Maps;
 use super::network::Network;
 use super::*;
 
