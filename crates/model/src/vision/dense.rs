@@ -271,9 +271,19 @@ mod tests {
     use super::*;
     use crate::vision::fixture::{maps, numbers, slope};
 
+    /// Kernel, stride and height; tall ones go through in several blocks, the last of them not whole.
+    const CASES: [(usize, usize, usize); 6] = [
+        (1, 1, 7),
+        (3, 1, 7),
+        (3, 2, 7),
+        (5, 2, 7),
+        (3, 1, 90),
+        (3, 2, 171),
+    ];
+
     #[test]
     fn a_convolution_is_the_sum_over_its_windows() {
-        for (kernel, stride) in [(1, 1), (3, 1), (3, 2), (5, 2)] {
+        for (kernel, stride, height) in CASES {
             let weights = numbers(kernel * kernel * 3 * 4, 1);
             let layer = Dense {
                 kernel,
@@ -282,9 +292,9 @@ mod tests {
                 outputs: 4,
                 weights: &weights,
             };
-            let input = maps(2, 7, 6, 3, 2);
+            let input = maps(2, height, 6, 3, 2);
             let out = layer.forward(&input, Some(&[0.5; 4]));
-            let at = Geometry::new(kernel, stride, 7, 6);
+            let at = Geometry::new(kernel, stride, height, 6);
             let (b, y, x, o) = (1, at.output.0 - 1, 0, 2);
             let mut sum = 0.5_f32;
             for (ky, kx, c) in
@@ -293,7 +303,7 @@ mod tests {
                 let (line, column) = (y * stride + ky, x * stride + kx);
                 if let (Some(line), Some(column)) =
                     (line.checked_sub(at.before.0), column.checked_sub(at.before.1))
-                    && line < 7
+                    && line < height
                     && column < 6
                 {
                     let value = input.image(b)[(line * 6 + column) * 3 + c];
@@ -309,7 +319,7 @@ mod tests {
 
     #[test]
     fn gradients_are_slopes() {
-        for (kernel, stride) in [(1, 1), (3, 1), (3, 2), (5, 2)] {
+        for (kernel, stride, height) in CASES {
             let weights = numbers(kernel * kernel * 3 * 4, 1);
             let layer = Dense {
                 kernel,
@@ -318,7 +328,7 @@ mod tests {
                 outputs: 4,
                 weights: &weights,
             };
-            let input = maps(2, 7, 6, 3, 2);
+            let input = maps(2, height, 6, 3, 2);
             let shape = layer.forward(&input, None);
             let gradient = maps(2, shape.height, shape.width, 4, 3);
             let mut of_weights = vec![0.0; weights.len()];
