@@ -178,9 +178,12 @@ impl Config {
         if let Some(Err(error)) = images.training.as_ref().map(ImageTrainingSettings::validate) {
             problems.add("trainer.images.training", error.to_string());
         }
-        let pretrained = ImageNetwork::efficientnet_lite0(224, 224, 1).enlarged(images.enlargement);
-        if let Err(error) = pretrained.validate() {
-            problems.add("trainer.images.enlargement", error.to_string());
+        let most = ImageNetwork::MOST_ENLARGED;
+        if !(1..=most).contains(&images.enlargement) {
+            problems.add(
+                "trainer.images.enlargement",
+                format!("is not between 1 and {most}"),
+            );
         }
         if let Err(error) = self.trainer.fusion.network.validate() {
             problems.add("trainer.fusion.network", error.to_string());

@@ -10,8 +10,13 @@ use schema::time;
 use super::{EvaluateArgs, Subjects};
 use crate::tables::{Row, Rows, Table};
 
+/// The column that tells what was scored.
+const SUBJECT: &str = "subject";
+/// Its value for an image.
+const IMAGE: &str = "image";
 /// The columns that are read, besides the card's.
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 8] = [
+    SUBJECT,
     column::TRANSACTION_ID,
     column::IMAGE_ID,
     "score",
@@ -120,6 +125,7 @@ fn column_of(table: &Table, name: &str) -> Result<String> {
 struct Places {
     subjects: Subjects,
     id: usize,
+    subject: Option<usize>,
     image_id: Option<usize>,
     score: usize,
     revision: Option<usize>,
@@ -138,6 +144,7 @@ impl Places {
         Ok(Self {
             subjects,
             id: needed(subjects.id_column())?,
+            subject: rows.place(SUBJECT),
             image_id: rows.place(column::IMAGE_ID),
             score: needed("score")?,
             revision: rows.place("revision"),
@@ -148,9 +155,12 @@ impl Places {
         })
     }
 
-    /// Whether a score is of what is measured: that of an image has its identifier.
+    /// Whether a score is of what is measured. Where scores do not say what they are of, those of images have an
+    /// image's identifier; where they do, those of transactions may have one, too.
     fn is_asked_for(&self, row: Row<'_>) -> bool {
-        let of_image = self.image_id.is_some_and(|place| row.at(place) != Cell::Null);
+        let subject = self.subject.and_then(|place| text(&row.at(place)));
+        let has_image = || self.image_id.is_some_and(|place| row.at(place) != Cell::Null);
+        let of_image = subject.map_or_else(has_image, |subject| subject == IMAGE);
         of_image == (self.subjects == Subjects::Images)
     }
 

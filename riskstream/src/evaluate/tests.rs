@@ -245,6 +245,23 @@ fn images_and_transactions_are_measured_apart() {
 }
 
 #[test]
+fn a_transaction_that_was_scored_with_its_image_is_a_transaction() {
+    let folder = Folder::new("fused");
+    let scores = folder.file(
+        "s.ndjson",
+        r#"
+{"subject":"transaction","transaction_id":"1","image_id":"i0","revision":1,"score":0.9,"decision":"decline","event_time":"2025-01-08T10:00:00Z"}
+{"subject":"image","transaction_id":"1","image_id":"i0","revision":0,"score":0.2,"decision":"approve","event_time":"2025-01-08T10:00:00Z"}
+{"subject":"transaction","transaction_id":"2","image_id":null,"revision":0,"score":0.5,"decision":"approve","event_time":"2025-01-08T10:00:00Z"}
+"#,
+    );
+    let labels = folder.file("l.csv", "transaction_id,fraud\n1,1\n2,0\n");
+    let report = evaluate(&args(&scores, &labels, &[]), None).expect("evaluates");
+    assert_eq!((report.counts.others, report.counts.evaluated), (1, 2));
+    assert_eq!(report.average_precision, Some(1.0));
+}
+
+#[test]
 fn a_mapping_of_images_tells_which_rows_were_frauds() {
     let folder = Folder::new("images");
     let scores = folder.file("s.ndjson", OF_IMAGES);

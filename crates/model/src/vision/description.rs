@@ -104,9 +104,6 @@ impl Pooling {
     }
 }
 
-/// The most that images are enlarged.
-const MOST_ENLARGED: usize = 8;
-
 /// An image network: layers, a pooling, and a linear head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -144,6 +141,9 @@ pub(super) struct UnitShape {
 }
 
 impl ImageNetwork {
+    /// The most that images are enlarged.
+    pub const MOST_ENLARGED: usize = 8;
+
     /// EfficientNet-Lite0 with the classes it was pretrained on, and the scale of its pixels.
     #[must_use]
     pub const fn efficientnet_lite0(height: usize, width: usize, outputs: usize) -> Self {
@@ -210,7 +210,7 @@ impl ImageNetwork {
                 "a convolution has no outputs, or steps other than 1 or 2",
             ),
             (
-                (1..=MOST_ENLARGED).contains(&self.enlargement),
+                (1..=Self::MOST_ENLARGED).contains(&self.enlargement),
                 "images are enlarged by 1 to 8 times",
             ),
             (
