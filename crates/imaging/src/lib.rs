@@ -23,6 +23,6 @@ pub use door::{Admitted, Format, Limits, Refusal, admit};
 pub use hash::PerceptualHash;
 pub use heat::heat;
 pub use image::Image;
-pub use prepare::{DocumentKind, Frame, centre, prepare, skew_degrees};
+pub use prepare::{DocumentKind, Frame, PREPARATION, centre, prepare, skew_degrees};
 pub use sheet::sheet;
 pub use sightings::{MAX_RADIUS, SeenBefore, SightingLimits, Sightings};

@@ -19,6 +19,10 @@ use crate::warp::{Projection, warp};
 
 pub use skew::skew_degrees;
 
+/// Version of the rules below: raise it when the same file becomes other pixels. What was prepared under another one is
+/// prepared anew.
+pub const PREPARATION: u32 = 1;
+
 /// How many times the frame's longer side a working image may have. More costs time and adds nothing that is still seen.
 const WORKING_SIDES: u32 = 4;
 

@@ -1,13 +1,13 @@
 //! Document images: files under their hash, and what preparation has made of them.
 
 use bytes::Bytes;
-use imaging::{DocumentKind, Frame, Image, Limits, admit, prepare};
+use imaging::{DocumentKind, Frame, Image, Limits, PREPARATION, admit, prepare};
 
 use crate::error::Result;
 use crate::store::Store;
 
 /// The images of a store. Everything is written once and never changed, since its name says what it holds: below
-/// `images/` the files by their SHA-256, below `prepared/` the pixels that networks read, by frame and kind as well.
+/// `images/` the files by their SHA-256, below `prepared/` the pixels that networks read, by the version of the rules, frame and kind as well.
 #[derive(Clone, Debug)]
 pub struct Images {
     store: Store,
@@ -95,7 +95,7 @@ fn file_path(sha256: &str) -> String {
 fn prepared_path(sha256: &str, kind: DocumentKind, frame: Frame) -> String {
     let Frame { height, width } = frame;
     format!(
-        "prepared/{height}x{width}/{}/{}/{sha256}",
+        "prepared/v{PREPARATION}/{height}x{width}/{}/{}/{sha256}",
         kind.name(),
         shelf(sha256)
     )
