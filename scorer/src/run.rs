@@ -27,6 +27,9 @@ const IDLE: Duration = Duration::from_millis(10);
 const REFRESH: Duration = Duration::from_millis(100);
 /// How long offsets without scores may wait for scores to go with.
 const EMPTY: Duration = Duration::from_secs(1);
+/// What the rows of an image have at least, for a frame that is not small, and how long it may take without that.
+const IMAGE_BYTES: usize = 64 << 10;
+const IMAGE_WAIT: Duration = Duration::from_millis(50);
 /// How long the start offset may take while a predecessor's transaction is open (R13).
 const COMMITTED: Duration = Duration::from_secs(120);
 
@@ -87,7 +90,7 @@ impl<'a> Worker<'a> {
                 &settings.kafka,
                 &settings.group(),
                 &topics,
-                ConsumerOptions::default(),
+                options(settings.lane),
             )?,
             gather: Gather::new(section.linger, section.max_linger, section.max_batch_records),
             refreshed: Instant::now(),
@@ -180,6 +183,19 @@ impl<'a> Worker<'a> {
             report(&scores, scored - began, scored.elapsed(), self.clock.now_us());
         }
         Ok(sent)
+    }
+}
+
+/// Images take their time, and one of them is enough for a fetch; transactions without one, which the other loop scores,
+/// are let gather, or else reading them twice would cost as much again.
+fn options(lane: Lane) -> ConsumerOptions {
+    match lane {
+        Lane::Transactions => ConsumerOptions::default(),
+        Lane::Images => ConsumerOptions {
+            fetch_min_bytes: IMAGE_BYTES,
+            fetch_wait: IMAGE_WAIT,
+            ..ConsumerOptions::default()
+        },
     }
 }
 

@@ -162,6 +162,7 @@ impl Kafka {
         ]);
         let own = [
             ("fetch.wait.max.ms", millis(options.fetch_wait)),
+            ("fetch.min.bytes", options.fetch_min_bytes.to_string()),
             ("queued.max.messages.kbytes", kibibytes(options.queued_bytes)),
             ("session.timeout.ms", millis(options.session_timeout)),
             ("max.poll.interval.ms", millis(options.max_poll_interval)),
@@ -277,9 +278,12 @@ fn kibibytes(bytes: usize) -> String {
 /// How a consumer fetches and how long the group waits for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerOptions {
-    /// How long a broker holds a fetch without data. Records never wait for it, but partitions that are newly
-    /// assigned or resumed do.
+    /// How long a broker holds a fetch without data, or without enough. Partitions that are newly assigned or resumed
+    /// wait for it.
     pub fetch_wait: Duration,
+    /// Bytes that a broker gathers before it answers a fetch, for no longer than `fetch_wait`: more than one where
+    /// records are many, small and not in a hurry.
+    pub fetch_min_bytes: usize,
     /// Bytes fetched ahead of [`Consumer::poll`](crate::Consumer::poll), over all partitions (INV-8). A fetch
     /// under way may exceed it by its own size.
     pub queued_bytes: usize,
@@ -295,6 +299,7 @@ impl Default for ConsumerOptions {
     fn default() -> Self {
         Self {
             fetch_wait: Duration::from_millis(100),
+            fetch_min_bytes: 1,
             queued_bytes: 32 * 1024 * 1024,
             session_timeout: Duration::from_secs(10),
             max_poll_interval: Duration::from_mins(5),

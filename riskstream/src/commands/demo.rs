@@ -213,19 +213,21 @@ struct Acts<'a> {
 }
 
 impl Acts<'_> {
-    /// Sends a part and waits until all of it is scored; how many transactions it had.
-    fn play(&mut self, from_day: i64, to_day: i64, rate: Option<f64>, labels: bool) -> anyhow::Result<u64> {
+    /// Sends a part and waits until all of it is scored; how many transactions it had. Labels and images belong to history.
+    fn play(&mut self, from_day: i64, to_day: i64, rate: Option<f64>, history: bool) -> anyhow::Result<u64> {
         let last = to_day > self.days;
         let args = ProduceArgs {
             input: Some(self.tables.transactions.clone()),
-            images: Some(self.tables.images.clone()),
+            // A day of the simulation goes by in seconds. What comes rarely then holds back what comes often, as it would not
+            // if times were those of now: where latency is measured, it is that of transactions among themselves.
+            images: history.then(|| self.tables.images.clone()),
             mapping: None,
             image_mapping: None,
             from: Some(self.start_us + from_day * DAY_US),
             to: (!last).then_some(self.start_us + to_day * DAY_US),
             rate,
             speedup: None,
-            no_labels: !labels,
+            no_labels: !history,
             format: Format::Text,
         };
         let sent = produce(&args, self.resolved)?;

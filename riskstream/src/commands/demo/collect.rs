@@ -28,8 +28,6 @@ pub(super) struct Collected {
     seen: BTreeSet<(String, i32)>,
     /// From the timestamp of a transaction's raw record to its score in the consumer's hands.
     pub(super) latency_ms: Vec<i64>,
-    /// The same for images.
-    pub(super) image_latency_ms: Vec<i64>,
     /// When how many transactions were scored: one entry a poll.
     pub(super) progress: Vec<(Instant, u64)>,
     /// Versions of the models that scored, and how many each.
@@ -124,7 +122,6 @@ impl Collected {
             *self.versions.entry(version).or_default() += 1;
         }
         if let Some(image) = score.image_id.filter(|_| score.subject == SubjectKind::Image) {
-            self.image_latency_ms.extend(measure.then_some(latency_ms));
             self.duplicates += u64::from(self.image_scores.insert(image, score.score).is_some());
             return;
         }

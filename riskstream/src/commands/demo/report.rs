@@ -35,7 +35,6 @@ pub(super) struct Report {
     revisions: u64,
     throughput_per_s: Option<f64>,
     latency_ms: Latency,
-    image_latency_ms: Latency,
 }
 
 #[derive(Serialize)]
@@ -135,7 +134,6 @@ pub(super) fn make(
         revisions: collected.revisions,
         throughput_per_s: produced.throughput.map(f64::round),
         latency_ms: Latency::of(&collected.latency_ms),
-        image_latency_ms: Latency::of(&collected.image_latency_ms),
     })
 }
 
@@ -192,7 +190,6 @@ impl Report {
                     .map_or_else(|| "–".to_owned(), |x| format!("{x:.0} transactions/s")),
             ),
             ("latency at the live rate", self.latency_ms.text()),
-            ("the same for images", self.image_latency_ms.text()),
         ];
         for (name, value) in rows {
             let _ = writeln!(text, "{name:32} {value}");
